@@ -1,0 +1,242 @@
+"""params.yaml as frozen, validated objects: `load_params()` is the only way in.
+
+params.yaml is the only source of settings: no field here has a default, so that no default is written twice.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dxtune.errors import ParamsError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+SPLITS = ("train", "validation", "test")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, use_attribute_docstrings=True)
+
+
+class Collect(_Section):
+    """Where records come from."""
+
+    source: Literal["synthetic", "table"]
+    """The kind of source: one module of dxtune.sources."""
+    path: str
+    """The file or folder that the source reads; DVC watches it."""
+    files: str
+    """Glob of the files inside a folder `path`."""
+    text_column: str
+    """Column with the clinical text."""
+    label_column: str
+    """Column with the diagnosis."""
+    patient_column: str | None
+    """Column that tells patients apart; null: every note is its own patient."""
+    note_id_column: str | None
+    """Column with a unique id; null: derived from the file and the row."""
+    split_column: str | None
+    """Column that names each row's split."""
+    splits: dict[Literal["train", "validation", "test"], str]
+    """A file (or glob) inside `path` for each split."""
+    subgroup_columns: tuple[str, ...]
+    """Columns by which results are broken down."""
+    max_quarantined_share: Share
+    """More unusable rows than this share stop the run."""
+    notes: Annotated[int, Field(ge=50)]
+    """How many synthetic notes to write."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of the synthetic source."""
+
+
+class Deidentify(_Section):
+    """How protected health information is removed."""
+
+    key: Literal["secret", "public"]
+    """Whose key makes the pseudonyms: yours, or the one everybody knows (open data only)."""
+    min_full_recall: Share
+    """Synthetic notes: the least share of gold spans that must be fully masked."""
+
+
+class Preprocess(_Section):
+    """Cleaning and splitting."""
+
+    split: Literal["stratified", "predefined"]
+    """How notes are divided; always by patient."""
+    validation_share: Share
+    """Share of the patients for validation (stratified)."""
+    test_share: Share
+    """Share of the patients for the test (stratified)."""
+    min_characters: Annotated[int, Field(ge=1)]
+    """Shorter notes are quarantined."""
+    min_notes_per_label: Positive
+    """A label with fewer training notes is an error."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of the stratified split."""
+
+
+class Model(_Section):
+    """The base model that is fine-tuned."""
+
+    name: str
+    """package:NAME, a local folder, or a Hub id."""
+    revision: str | None
+    """The commit hash of a Hub id."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+    """Checksum of model.safetensors; null: not checked."""
+
+
+class Tokenize(_Section):
+    """Text to token ids."""
+
+    max_tokens: Annotated[int, Field(ge=8)]
+    """Longer notes are cut."""
+    max_truncated_share: Share
+    """More cut notes than this share stop the run."""
+
+
+class Train(_Section):
+    """Fine-tuning."""
+
+    lr: Annotated[float, Field(gt=0, le=1)]
+    """Peak learning rate of the encoder."""
+    head_lr_factor: Annotated[float, Field(gt=0)]
+    """The head learns this many times faster."""
+    epochs: Positive
+    """Passes over the training notes, at the most."""
+    batch_size: Positive
+    """Notes per optimiser step."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Of AdamW; not on biases and norms."""
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    """Share of all steps over which the learning rate rises."""
+    hidden_dropout: Annotated[float, Field(ge=0, lt=1)]
+    """Dropout of the hidden states."""
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)]
+    """Dropout of the attention weights; above 0 is slow on CPU."""
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    """Longer gradients are shortened to this."""
+    patience: Positive
+    """Epochs without a better validation macro-F1 before stopping."""
+    precision: Literal["auto", "bf16", "fp32"]
+    """Number format of the matrix products."""
+    threads: Positive
+    """torch threads; another number gives other bytes."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of the head, the order of batches, and dropout."""
+
+
+class Evaluate(_Section):
+    """Metrics and their intervals."""
+
+    bootstrap_resamples: Annotated[int, Field(ge=100)]
+    """Patient-bootstrap resamples behind each interval."""
+    calibration_bins: Annotated[int, Field(ge=2)]
+    """Equal-mass bins of the calibration error."""
+    seed: Annotated[int, Field(ge=0)]
+    """Of the bootstrap and the baseline."""
+
+
+class Report(_Section):
+    """Report and cards."""
+
+    title: str
+    """Heading of the report."""
+    intended_use: str
+    """Sentence for the model card."""
+
+
+class Params(_Section):
+    """All settings of one run: one section for each stage, and the base model."""
+
+    collect: Collect
+    deidentify: Deidentify
+    preprocess: Preprocess
+    model: Model
+    tokenize: Tokenize
+    train: Train
+    evaluate: Evaluate
+    report: Report
+
+    @model_validator(mode="after")
+    def _check_across_sections(self) -> "Params":
+        collect, preprocess = self.collect, self.preprocess
+        if preprocess.validation_share + preprocess.test_share >= 0.9:
+            raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
+        if collect.splits and collect.split_column:
+            raise ValueError("collect.splits and collect.split_column both say the split: set one of them to null or {}")
+        says_split = bool(collect.splits or collect.split_column)
+        if says_split and preprocess.split != "predefined":
+            raise ValueError("collect.splits or collect.split_column is set, but preprocess.split is not: set it to predefined")
+        if not says_split and preprocess.split == "predefined":
+            raise ValueError("preprocess.split is predefined, but nothing says the split: set collect.splits or split_column")
+        if collect.splits and set(collect.splits) != set(SPLITS):
+            raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
+        return self
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that reads 3e-05 as a number, as YAML 1.2 (and so DVC) writes it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """The settings in a params.yaml.
+
+    Raises ParamsError, naming every wrong key, what was found, what is allowed and the likeliest meant key.
+    """
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise ParamsError(f"expected the settings in {path}, found no such file: run dxtune in the project's folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ParamsError(f"{path}{where} is not YAML: compare it with the version in git (git diff {path})") from None
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path}: expected sections such as train:, found {type(raw).__name__}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError("\n".join(_explain(problem, path) for problem in error.errors())) from None
+
+
+def _explain(problem: Any, path: Path) -> str:
+    """One line for one pydantic error: key, what was found, what is allowed, what to do."""
+    loc = [str(part) for part in problem["loc"]]
+    key = ".".join(loc)
+    if problem["type"] == "extra_forbidden":
+        known = list(_fields(loc[:-1]))
+        close = difflib.get_close_matches(loc[-1], known, n=1)
+        hint = f"did you mean {'.'.join([*loc[:-1], close[0]])}?" if close else f"allowed here: {', '.join(sorted(known))}"
+        return f"{path}: unknown key {key}: {hint}"
+    if problem["type"] == "missing":
+        return f"{path}: the key {key} is missing: {_describe(loc)} Restore it with git diff {path}"
+    if not loc:
+        return f"{path}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{path}: {key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}. {_describe(loc)}"
+
+
+def _fields(loc: list[str]) -> dict[str, Any]:
+    model: type[BaseModel] = Params
+    for part in loc:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return {}
+        model = annotation
+    return dict(model.model_fields)
+
+
+def _describe(loc: list[str]) -> str:
+    field = _fields(loc[:1]).get(loc[1]) if len(loc) > 1 else None
+    return f"{'.'.join(loc[:2])}: {field.description}" if field is not None and field.description else ""

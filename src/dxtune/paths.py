@@ -1,0 +1,56 @@
+"""Where every stage reads and writes, relative to the project's root: the same places that dvc.yaml declares."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The project's files. `root` is the folder of dvc.yaml."""
+
+    root: Path = Path()
+
+    @property
+    def raw(self) -> Path:
+        """Corpus of records as collected. PHI: stays on this machine."""
+        return self.root / "data/raw"
+
+    @property
+    def deidentified(self) -> Path:
+        """Corpus of records after the PHI boundary."""
+        return self.root / "data/deidentified"
+
+    @property
+    def processed(self) -> Path:
+        """labels.json, and a corpus for each split."""
+        return self.root / "data/processed"
+
+    @property
+    def tokens(self) -> Path:
+        """tokenizer/, and a corpus of token ids for each split."""
+        return self.root / "data/tokens"
+
+    @property
+    def model(self) -> Path:
+        """The fine-tuned model, all that is needed to use it."""
+        return self.root / "models/final"
+
+    @property
+    def predictions(self) -> Path:
+        """One row a note of validation and test: ids, label, probabilities."""
+        return self.root / "data/predictions.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON file a stage, and plots/ with the curves."""
+        return self.root / "metrics"
+
+    @property
+    def reports(self) -> Path:
+        """model_card.md, data_card.md, report.html."""
+        return self.root / "reports"
+
+    @property
+    def cache(self) -> Path:
+        """Checkpoints and timings: never tracked."""
+        return self.root / ".cache"
