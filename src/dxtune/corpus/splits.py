@@ -50,14 +50,15 @@ def check_splits(notes: pl.DataFrame) -> None:
     """Raises DataError where a note has no known split, or a split no notes."""
     unknown = notes.filter(~pl.col("split").is_in(SPLITS).fill_null(False))
     if unknown.height:
+        named = ", ".join(unknown["note_id"].head(5))
         raise DataError(
-            f"expected one of {', '.join(SPLITS)} as the split of every note, found another or none in {unknown.height}, such as "
-            f"{', '.join(unknown['note_id'].head(5))}: correct collect.splits or split_column, or set preprocess.split to stratified"
+            f"expected one of {', '.join(SPLITS)} as the split of every note, found another or none for {unknown.height} "
+            f"({named}): correct the source, or set preprocess.split to stratified"
         )
     if empty := [split for split in SPLITS if notes.filter(split=split).is_empty()]:
         raise DataError(
-            f"expected notes in each split, found none in {' and '.join(empty)}: bring more patients, raise preprocess.{empty[0]}_share "
-            "(stratified), or correct the source's splits (predefined)"
+            f"expected notes in each split, found none in {' and '.join(empty)}: bring more patients, "
+            "raise preprocess.validation_share or test_share (stratified), or correct the source's splits (predefined)"
         )
 
 
@@ -76,6 +77,25 @@ def check_leakage(notes: pl.DataFrame) -> dict[str, int]:
                 f"{', '.join(split_over['note_id'].sort().head(5))}{' and others' if split_over.height > 5 else ''}: {remedy}"
             )
     return shared
+
+
+def map_labels(notes: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The notes with a `label_id`, and the sorted labels that it counts in: the order of every `posterior`, too.
+
+    Raises DataError where the synthetic source's posterior is over other labels than the notes have.
+
+    >>> map_labels(pl.DataFrame({"label": ["flu", "cold", "flu"]}))[0]["label_id"].to_list()
+    [1, 0, 1]
+    """
+    labels = sorted(notes["label"].unique())
+    lengths = notes["posterior"].list.len().unique().sort().to_list() if "posterior" in notes.columns else []
+    if lengths and lengths != [len(labels)]:
+        raise DataError(
+            f"expected a posterior over the notes' {len(labels)} labels, found lengths {lengths}: raise collect.notes"
+        )
+    return notes.with_columns(
+        pl.col("label").replace_strict(labels, range(len(labels)), return_dtype=pl.Int64).alias("label_id")
+    ), labels
 
 
 def count_labels(notes: pl.DataFrame, labels: list[str]) -> dict[str, dict[str, int]]:
@@ -100,6 +120,6 @@ def check_labels(counts: dict[str, dict[str, int]], min_notes: int) -> None:
         named = ", ".join(f"{label!r} ({count})" for count, label in rare[:MOST_NAMED])
         others = f" and {len(rare) - MOST_NAMED} more" if len(rare) > MOST_NAMED else ""
         raise DataError(
-            f"expected at least {min_notes} training notes for each label, found fewer for {named}{others}: bring more notes, merge or "
-            "leave out these labels in the source, or lower preprocess.min_notes_per_label (to 1 at the least)"
+            f"expected at least {min_notes} training notes for each label, found fewer for {named}{others}: bring more "
+            "notes, merge or leave out these labels in the source, or lower preprocess.min_notes_per_label (to 1 at the least)"
         )

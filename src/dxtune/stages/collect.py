@@ -20,19 +20,19 @@ def run(params: Params, paths: Paths) -> None:
     """Writes data/raw and metrics/collect.json. Raises DataError where the source cannot be trained on."""
     settings = params.collect
     if settings.source == "synthetic":
-        from dxtune.sources import synthetic as source
+        from dxtune.sources.synthetic import collect
     else:
-        from dxtune.sources import table as source  # type: ignore[no-redef]
-    notes, quarantine, facts = source.collect(settings)
+        from dxtune.sources.table import collect
+    notes, quarantine, facts = collect(settings)
 
-    records.check(notes, {**records.RAW, **dict.fromkeys(settings.subgroup_columns, pl.String)}, f"source {settings.source}")
-    records.check(quarantine, records.QUARANTINE, f"quarantine of source {settings.source}")
+    for column in (*records.RAW, *settings.subgroup_columns):
+        records.check(notes, {column: pl.String}, f"source {settings.source}")
     rows = int(facts.get("rows", notes.height + quarantine.height))
     if rows != notes.height + quarantine.height:
         raise DataError(
             f"expected {rows} rows in, found {notes.height} records and {quarantine.height} in quarantine: report this bug"
         )
-    reasons = {reason: count for reason, count in quarantine["reason"].value_counts().sort("reason").iter_rows()}
+    reasons: dict[str, int] = dict(quarantine["reason"].value_counts().sort("reason").iter_rows())
     check_quarantine(reasons, rows, settings)
     check_labels(notes, settings)
 
@@ -44,7 +44,7 @@ def run(params: Params, paths: Paths) -> None:
     finally:
         os.umask(before)
     metrics = {"rows": rows, "records": notes.height, "quarantined": quarantine.height}
-    metrics |= {f"quarantined_{re.sub(r'\W+', '_', reason.lower())}": count for reason, count in reasons.items()}
+    metrics |= {"quarantined_" + re.sub(r"\W+", "_", reason.lower()): count for reason, count in reasons.items()}
     metrics |= {"patients": notes["patient_id"].n_unique(), "labels": notes["label"].n_unique()}
     shards.write_json({**facts, **metrics}, paths.metrics / "collect.json")
 
@@ -69,6 +69,6 @@ def check_labels(notes: pl.DataFrame, settings: Collect) -> None:
         )
     if labels * 2 > notes.height:  # an id or a name, which must not become a label: labels stand in metrics
         raise DataError(
-            f"column {column!r}: expected classes of several notes each, found {labels} different values in {notes.height} records: "
-            "set collect.label_column to the column with the diagnosis"
+            f"column {column!r}: expected classes of several notes each, found {labels} different values in {notes.height} "
+            "records: set collect.label_column to the column with the diagnosis"
         )

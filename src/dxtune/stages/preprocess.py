@@ -10,7 +10,7 @@ import polars as pl
 from dxtune import records, shards
 from dxtune.corpus.clean import clean, drop_short
 from dxtune.corpus.duplicates import drop_duplicates
-from dxtune.corpus.splits import check_labels, check_leakage, check_splits, count_labels, stratify
+from dxtune.corpus.splits import check_labels, check_leakage, check_splits, count_labels, map_labels, stratify
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
@@ -24,11 +24,7 @@ def run(params: Params, paths: Paths) -> None:
 
     notes, quarantine = drop_short(clean(found), settings.min_characters)
     notes, duplicates = drop_duplicates(notes)
-    labels = sorted(notes["label"].unique())
-    check_posterior(notes, labels)
-    notes = notes.with_columns(
-        pl.col("label").replace_strict(labels, range(len(labels)), return_dtype=pl.Int64).alias("label_id")
-    )
+    notes, labels = map_labels(notes)
     if settings.split == "stratified":
         notes = stratify(notes, settings.validation_share, settings.test_share, settings.seed)
     check_splits(notes)
@@ -71,14 +67,3 @@ def describe(notes: pl.DataFrame) -> dict[str, float]:
         "patients": notes["patient_id"].n_unique(),
         "mean_characters": round(characters / notes.height, 1),
     }
-
-
-def check_posterior(notes: pl.DataFrame, labels: list[str]) -> None:
-    """Raises DataError where the synthetic source's `posterior` is not over the same labels as the label map."""
-    if "posterior" not in notes.columns:
-        return
-    lengths = notes["posterior"].list.len().unique().to_list()
-    if lengths and lengths != [len(labels)]:
-        raise DataError(
-            f"expected a posterior over the {len(labels)} labels of the notes, found lengths {lengths}: raise collect.notes"
-        )

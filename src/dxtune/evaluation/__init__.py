@@ -1,0 +1,1 @@
+"""What the model reaches, how sure that is, and beside what. No torch here."""

@@ -1,0 +1,153 @@
+"""What the report and the cards show, as plain rows made from metrics/*.json and metrics/plots/*.csv.
+
+A figure that a stage did not give is left out, never made up: everything here takes what exists.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dxtune.errors import DataError
+from dxtune.reporting.figures import Estimate
+
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
+PLOTS = ("loss", "validation", "roc", "precision_recall", "calibration", "confusion")
+SMALLEST_GROUP = 10
+
+NAMES = {
+    "macro_auroc": "Macro AUROC",
+    "macro_auprc": "Macro AUPRC",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+}
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Every stage's metrics by its name, and the tables of the plots that exist."""
+
+    stages: Mapping[str, Values]
+    plots: Mapping[str, pl.DataFrame]
+
+    def __getitem__(self, stage: str) -> Values:
+        return self.stages[stage]
+
+
+def read_facts(metrics: Path) -> Facts:
+    """The metrics of all stages. Raises DataError where a stage's file is absent or not JSON."""
+    stages = {}
+    for stage in STAGES:
+        file = metrics / f"{stage}.json"
+        try:
+            stages[stage] = json.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            raise DataError(f"expected the metrics of {stage} in {file}, found none: run dvc repro first") from None
+    text = {"confusion": {"actual": pl.String, "predicted": pl.String}}
+    files = {name: metrics / "plots" / f"{name}.csv" for name in PLOTS}
+    plots = {name: pl.read_csv(file, schema_overrides=text.get(name)) for name, file in files.items() if file.is_file()}
+    return Facts(stages, {name: table for name, table in plots.items() if table.height})
+
+
+def estimate(values: Values, name: str, label: str, style: str = "other") -> Estimate | None:
+    """A value with its interval from a stage's metrics, None where it is not there."""
+    if name not in values:
+        return None
+    return Estimate(label, values[name], values.get(f"{name}_low"), values.get(f"{name}_high"), style)
+
+
+def comparisons(evaluate: Values, name: str) -> list[Estimate]:
+    """The model's value of accuracy or macro_f1, that of each baseline, and the ceiling."""
+    baseline, ceiling = evaluate.get("baseline", {}), evaluate.get("ceiling", {})
+    rows = [
+        estimate(evaluate.get("test", {}), name, "This model", "model"),
+        estimate(baseline, f"tfidf_{name}", "TF-IDF + logistic"),
+        estimate(baseline, f"majority_{name}", "Most frequent label"),
+        estimate(ceiling, name, "Best possible (Bayes)", "ceiling"),
+    ]
+    return [row for row in rows if row is not None]
+
+
+def class_rows(evaluate: Values) -> list[dict[str, Any]]:
+    """One row a label with its figures, the lowest F1 first; labels without an F1 last."""
+    rows = [{"label": label, **figures} for label, figures in evaluate.get("test", {}).get("per_class", {}).items()]
+    return sorted(rows, key=lambda row: (row.get("f1", 2.0), row["label"]))
+
+
+def subgroup_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
+    """The subgroups' rows by column; groups of fewer than ten patients only say that they are too small."""
+    columns = {}
+    for column, groups in sorted(evaluate.get("test", {}).get("subgroups", {}).items()):
+        rows = []
+        for value, figures in sorted(groups.items()):
+            small = "accuracy" not in figures or figures.get("patients", 0) < SMALLEST_GROUP
+            rows.append({"value": value, "small": True} if small else {"value": value, "small": False, **figures})
+        if rows:
+            columns[column] = rows
+    return columns
+
+
+def flow(facts: Facts) -> list[dict[str, Any]]:
+    """The steps from rows collected to splits: name, number, and what was taken out on the way and why."""
+    collect, deidentify, preprocess = facts["collect"], facts["deidentify"], facts["preprocess"]
+    kept = sum(preprocess.get(split, {}).get("notes", 0) for split in ("train", "validation", "test"))
+    steps = [
+        {"name": "rows collected", "number": collect.get("rows"), "lost": []},
+        {"name": "usable records", "number": collect.get("records"), "lost": _losses(collect, "quarantined")},
+        {"name": "notes de-identified", "number": deidentify.get("notes"), "lost": _losses(deidentify, "quarantined")},
+        {
+            "name": "notes in the splits",
+            "number": kept or None,
+            "lost": _losses(preprocess, "quarantined") + _losses(preprocess, "duplicates"),
+        },
+    ]
+    return [step for step in steps if step["number"] is not None]
+
+
+def split_rows(preprocess: Values) -> list[dict[str, Any]]:
+    """Notes and patients of each split, and its share of all notes."""
+    rows = [{"split": split, **preprocess[split]} for split in ("train", "validation", "test") if split in preprocess]
+    total = sum(row.get("notes", 0) for row in rows)
+    return [row | ({"share": row["notes"] / total} if total and "notes" in row else {}) for row in rows]
+
+
+def label_rows(preprocess: Values) -> list[dict[str, Any]]:
+    """Notes of each label in each split, by label."""
+    labels = preprocess.get("labels", {})
+    return [{"label": label, **counts} for label, counts in sorted(labels.items())] if isinstance(labels, Mapping) else []
+
+
+def deidentification_rows(deidentify: Values) -> list[dict[str, Any]]:
+    """One row a kind of identifier: spans masked, and recall on synthetic gold where it was measured."""
+    spans = {key.removeprefix("spans_"): number for key, number in deidentify.items() if key.startswith("spans_")}
+    recall = deidentify.get("full_recall_by_type", {})
+    found: list[dict[str, Any]] = [
+        {"type": kind, "spans": spans.get(kind), "recall": recall.get(kind)} for kind in {*spans, *recall}
+    ]
+    return sorted(found, key=lambda row: (-(row["spans"] or 0), row["type"]))
+
+
+def confusion_counts(table: pl.DataFrame) -> tuple[dict[tuple[str, str], int], list[str]]:
+    """How many notes have each pair of actual and predicted label, and all labels sorted."""
+    counts = Counter(zip(table["actual"].to_list(), table["predicted"].to_list(), strict=True))
+    return dict(counts), sorted({label for pair in counts for label in pair}, key=lambda label: (label.casefold(), label))
+
+
+def _losses(values: Values, key: str) -> list[str]:
+    """Sentences such as `12 quarantined (8 empty text)`; none where nothing was lost."""
+    if not values.get(key):
+        return []
+    prefix = f"{key}_"
+    reasons = [
+        f"{number} {re.sub('_+', ' ', name[len(prefix) :])}" for name, number in values.items() if name.startswith(prefix)
+    ]
+    return [f"{values[key]} {key}" + (f" ({', '.join(sorted(reasons))})" if reasons else "")]

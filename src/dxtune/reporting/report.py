@@ -1,0 +1,206 @@
+"""report.html: one self-contained page, no script, no request to any network, the same bytes from the same metrics."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from markupsafe import Markup
+
+from dxtune.params import Params
+from dxtune.reporting import facts as views
+from dxtune.reporting import figures
+from dxtune.reporting.facts import Facts
+from dxtune.reporting.figures import Axis, Estimate, Line
+
+Chart = tuple[str, str, str, Markup]  # title, caption, CSS class of its width, figure
+
+
+def environment() -> Environment:
+    """Templates of this folder: everything is escaped, what is absent is empty."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"count": count, "number": number, "interval": interval, "points": points, "words": words}
+    return made
+
+
+def count(value: Any) -> str:
+    """A whole number with thin spaces, empty where absent.
+
+    >>> count(12345) == "12\u202f345"
+    True
+    """
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int | float) else ""
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with so many digits, a dash where absent.
+
+    >>> number(0.98765), number(None)
+    ('0.988', '–')
+    """
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else "–"
+
+
+def interval(values: Any, name: str) -> str:
+    """The 95 % interval of a value, empty where absent.
+
+    >>> interval({"f1_low": 0.5, "f1_high": 0.75}, "f1")
+    '0.500 to 0.750'
+    """
+    low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def points(value: Any) -> str:
+    """A difference in percentage points with its sign.
+
+    >>> points(-0.0123)
+    '−1.2'
+    """
+    return f"{100 * value:+.1f}".replace("-", "−") if isinstance(value, int | float) else "–"
+
+
+def words(value: Any) -> str:
+    """A column's name as words.
+
+    >>> words("age_band")
+    'age band'
+    """
+    return str(value).replace("_", " ")
+
+
+def render_report(facts: Facts, params: Params) -> str:
+    """The page as text."""
+    evaluate = facts["evaluate"]
+    classes, subgroups = views.class_rows(evaluate), views.subgroup_rows(evaluate)
+    class_axis = _axis([row.get("f1_low", row.get("f1", 1.0)) for row in classes])
+    group_axis = _axis([row.get("accuracy_low", 1.0) for rows in subgroups.values() for row in rows])
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            facts=facts.stages,
+            report=params.report,
+            model=params.model,
+            source=params.collect.source,
+            names=views.NAMES,
+            comparisons={
+                name: _comparison(facts, name) for name in ("accuracy", "macro_f1") if views.comparisons(evaluate, name)
+            },
+            charts=_charts(facts),
+            classes=[row | {"bar": _bar(row, "f1", row["label"], class_axis)} for row in classes],
+            class_axis=class_axis,
+            subgroups={
+                column: [
+                    row | {"bar": _bar(row, "accuracy", row["value"], group_axis, evaluate["test"].get("accuracy"))}
+                    for row in rows
+                ]
+                for column, rows in subgroups.items()
+            },
+            group_axis=group_axis,
+            flow=views.flow(facts),
+            splits=views.split_rows(facts["preprocess"]),
+            labels=views.label_rows(facts["preprocess"]),
+            identifiers=[
+                row | {"bar": figures.share_bar(row["recall"], row["type"]) if row["recall"] is not None else ""}
+                for row in views.deidentification_rows(facts["deidentify"])
+            ],
+        )
+    )
+
+
+def _comparison(facts: Facts, name: str) -> Markup:
+    rows = views.comparisons(facts["evaluate"], name)
+    listed = ", ".join(f"{row.name} {row.value:.3f}" for row in rows)
+    return figures.comparison(rows, f"{views.NAMES[name]} from 0 to 1: {listed}")
+
+
+def _bar(row: dict[str, Any], name: str, label: str, axis: Axis, reference: float | None = None) -> Markup:
+    if name not in row:
+        return Markup("")
+    return figures.interval_bar(Estimate(label, row[name], row.get(f"{name}_low"), row.get(f"{name}_high")), axis, reference)
+
+
+def _axis(lows: Sequence[float]) -> Axis:
+    """From the tenth under the lowest interval to 1."""
+    return Axis("", max(0.0, int(min(lows, default=0.0) * 10) / 10), 1.0)
+
+
+def _charts(facts: Facts) -> list[dict[str, Any]]:
+    """The figures whose tables exist: title, caption, SVG, and the CSS class of their width."""
+    made = {"roc": _roc, "precision_recall": _precision_recall, "calibration": _calibration, "loss": _loss}
+    made |= {"validation": _validation, "confusion": _confusion}
+    names = ("title", "caption", "size", "svg")
+    return [dict(zip(names, draw(facts, facts.plots[name]), strict=True)) for name, draw in made.items() if name in facts.plots]
+
+
+def _roc(facts: Facts, table: pl.DataFrame) -> Chart:
+    line = Line(table["false_positive_rate"].to_list(), table["true_positive_rate"].to_list())
+    described = f"ROC curve, mean over labels. Macro AUROC {_test(facts, 'macro_auroc')}."
+    svg = figures.square_chart(line, Axis("false positive rate"), Axis("true positive rate"), described, diagonal=True)
+    return "ROC", "Each label against the rest, mean over labels. Dashed: guessing.", "third", svg
+
+
+def _precision_recall(facts: Facts, table: pl.DataFrame) -> Chart:
+    line = Line(table["recall"].to_list(), table["precision"].to_list())
+    described = f"Precision against recall, all labels pooled. Macro AUPRC {_test(facts, 'macro_auprc')}."
+    svg = figures.square_chart(line, Axis("recall"), Axis("precision"), described)
+    return "Precision and recall", "All labels pooled, over every threshold of the probability.", "third", svg
+
+
+def _calibration(facts: Facts, table: pl.DataFrame) -> Chart:
+    line = Line(table["confidence"].to_list(), table["accuracy"].to_list(), dots=True)
+    described = f"Accuracy against confidence in bins of equal size. Calibration error {_test(facts, 'ece')}."
+    svg = figures.square_chart(line, Axis("confidence"), Axis("accuracy"), described, diagonal=True)
+    return "Calibration", "Equally many notes a dot. Below the dashed line: surer than right.", "third", svg
+
+
+def _loss(facts: Facts, table: pl.DataFrame) -> Chart:
+    steps, losses = table["step"].to_list(), table["loss"].to_list()
+    window = max(1, table.height // 12)
+    smooth = table["loss"].rolling_mean(window, min_samples=1, center=True).to_list()
+    described = f"Training loss from {number(losses[0])} to {number(losses[-1])} in {steps[-1]} steps."
+    lines = [Line(steps, losses, "faint"), Line(steps, smooth)]
+    svg = figures.wide_chart(lines, Axis("step", 0, max(steps)), Axis("loss", 0, max(losses)), described)
+    return "Training loss", "As it was, and smoothed.", "half", svg
+
+
+def _validation(facts: Facts, table: pl.DataFrame) -> Chart:
+    epochs = table["epoch"].to_list()
+    drawn = [(name, style) for name, style in (("accuracy", "second"), ("macro_f1", "line")) if name in table.columns]
+    last = {name: table[name].to_list()[-1] for name, _ in drawn}
+    lowest = min((value for name, _ in drawn for value in table[name].to_list()), default=0.0)
+    lines = [
+        Line(epochs, table[name].to_list(), style, views.NAMES[name], dots=True, name_below=last[name] < max(last.values()))
+        for name, style in drawn
+    ]
+    listed = ", ".join(f"{views.NAMES[name]} {value:.3f}" for name, value in last.items())
+    axis = Axis("score", int(lowest * 10) / 10, 1.0)
+    described = f"Validation by epoch; in the last one: {listed}."
+    svg = figures.wide_chart(lines, Axis("epoch", min(epochs), max(epochs)), axis, described)
+    return "Validation by epoch", "Which epoch is kept is decided here, never on the test notes.", "half", svg
+
+
+def _confusion(facts: Facts, table: pl.DataFrame) -> Chart:
+    counts, labels = views.confusion_counts(table)
+    right = sum(notes for (actual, predicted), notes in counts.items() if actual == predicted)
+    described = f"Confusion matrix: {right} of {table.height} notes are on the diagonal."
+    svg = figures.confusion_matrix(counts, labels, described)
+    return (
+        "Confusion",
+        "Notes of the test split. The stronger the colour, the larger the share of the actual label.",
+        "wide",
+        svg,
+    )
+
+
+def _test(facts: Facts, name: str) -> str:
+    return number(facts["evaluate"].get("test", {}).get(name))

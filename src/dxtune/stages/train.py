@@ -1,0 +1,80 @@
+"""Fine-tune the base model on the training split; the epoch that is best on validation is kept.
+
+    dxtune train        (or: dvc repro train)
+
+Reads data/tokens (train and validation only), writes models/final, metrics/train.json and the two curves. Checkpoints live
+in .cache/checkpoints, under a hash of everything that made them: a killed run goes on from there, a finished one removes them.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from dxtune import evaluation, stages, tasks, training
+from dxtune.params import Params
+from dxtune.paths import Paths
+from dxtune.records import TOKENS, check
+from dxtune.shards import read_corpus, write_json, write_text
+from dxtune.training.base_model import find_base_model, pad_token_id, weights_sha256
+from dxtune.training.machine import prepare, resolve_precision
+
+
+def run(params: Params, paths: Paths) -> None:
+    """Writes the fine-tuned model with its tokenizer, label map and settings."""
+    prepare(params.train.threads, params.train.seed)  # before torch allocates
+    from dxtune.evaluation.metrics import accuracy, macro_f1
+    from dxtune.tasks import classification
+    from dxtune.training.attention import use_fast_attention
+    from dxtune.training.trainer import fit
+
+    base = find_base_model(params.model)
+    precision = resolve_precision(params.train.precision)
+    labels: list[str] = json.loads((paths.tokens / "labels.json").read_text(encoding="utf-8"))
+    train, validation = (check(read_corpus(paths.tokens / name), TOKENS, f"data/tokens/{name}") for name in ("train", "validation"))
+
+    model = classification.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
+    if precision == "bf16":
+        use_fast_attention(model.encoder)
+
+    def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        odds = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities = odds / odds.sum(1, keepdims=True)
+        return {"macro_f1": macro_f1(truth, probabilities), "accuracy": accuracy(truth, probabilities)}
+
+    pad_id = pad_token_id(base)
+    checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
+    fitted = fit(
+        model, lambda rows: classification.pad(rows, pad_id), train, validation, score, params.train, precision, checkpoints
+    )
+
+    aside = paths.model.with_name(".final.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(paths.tokens / "tokenizer", aside)
+    source = {"base_model": params.model.name, "base_model_revision": params.model.revision, "base_model_sha256": weights_sha256(base)}
+    settings = source | {"pad_token_id": pad_id, "max_tokens": params.tokenize.max_tokens, "precision": precision}
+    classification.save(model, aside, labels, settings)
+    shutil.rmtree(paths.model, ignore_errors=True)
+    aside.rename(paths.model)
+
+    write_json(fitted.metrics | source | {"precision": precision, "pooling": model.pooling}, paths.metrics / "train.json")
+    write_text(fitted.loss.write_csv(), paths.metrics / "plots/loss.csv")
+    write_text(fitted.validation.write_csv(), paths.metrics / "plots/validation.csv")
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _key(params: Params, paths: Paths, precision: str) -> str:
+    """Names the checkpoints: a hash of the settings, the token shards and the code that trains."""
+    digest = hashlib.sha256(f"{params.model!r} {params.train!r} {precision}".encode())
+    for path in _files([paths.tokens], "*.*"):
+        digest.update(path.read_bytes())
+    for path in _files([Path(p) for package in (training, tasks, stages, evaluation) for p in package.__path__], "*.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _files(folders: Iterable[Path], pattern: str) -> list[Path]:
+    return [path for folder in folders for path in sorted(folder.rglob(pattern)) if path.is_file()]

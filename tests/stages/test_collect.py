@@ -1,0 +1,103 @@
+"""stages/collect.py with real files: what it writes, with which rights, and what stops it."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from dxtune import records, shards
+from dxtune.errors import DataError
+from dxtune.params import Params, load_params
+from dxtune.paths import Paths
+from dxtune.stages import collect
+
+ROOT = Path(__file__).parents[2]
+GOOD = [{"text": f"SECRET NOTE {row}", "label": ("flu", "cold")[row % 2], "mrn": f"p{row // 2}"} for row in range(40)]
+
+
+def params(path: Path | str, **changes: Any) -> Params:
+    base = load_params(ROOT / "params.yaml").model_dump()
+    base["collect"] |= {"source": "table", "path": str(path), "subgroup_columns": (), **changes}
+    return Params.model_validate(base)
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def metrics(root: Path) -> Any:
+    return json.loads((root / "metrics/collect.json").read_text(encoding="utf-8"))
+
+
+def test_table_becomes_a_private_corpus_and_a_metrics_file(tmp_path: Path) -> None:
+    source = write(tmp_path / "notes.jsonl", [*GOOD, {"text": "", "label": "flu", "mrn": "p1"}])
+    collect.run(params(source, patient_column="mrn", max_quarantined_share=0.03), Paths(tmp_path))
+    raw = Paths(tmp_path).raw
+    notes = records.check(shards.read_corpus(raw), dict.fromkeys(("note_id", "patient_id", "text"), pl.String), "test")
+    assert notes.columns == list(records.RAW)
+    assert pl.read_parquet(raw / "quarantine.parquet").rows() == [("notes.jsonl", 41, "notes-41", "missing text")]
+    assert metrics(tmp_path) == {
+        "rows": 41,
+        "records": 40,
+        "quarantined": 1,
+        "quarantined_missing_text": 1,
+        "patients": 20,
+        "labels": 2,
+        "files": 1,
+    }
+    assert stat.S_IMODE(raw.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in raw.iterdir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "metrics/collect.json").stat().st_mode) & 0o044, "only PHI is private"
+
+
+def test_same_input_gives_the_same_bytes_wherever_it_is(tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        source = write(tmp_path / name / "notes.jsonl", GOOD)
+        collect.run(params(source), Paths(tmp_path / name))
+        files = [path for folder in ("data", "metrics") for path in sorted((tmp_path / name / folder).rglob("*.*"))]
+        written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+    assert len(written[0]) == 4
+    assert not any(str(tmp_path).encode() in content for content in written[0].values())
+
+
+def test_too_many_unusable_rows_are_counted_by_reason_and_nothing_is_written(tmp_path: Path) -> None:
+    source = write(tmp_path / "notes.jsonl", [*GOOD, {"text": "", "label": "flu"}, {"text": "SECRET"}, {"text": None}])
+    with pytest.raises(DataError) as caught:
+        collect.run(params(source, max_quarantined_share=0.05), Paths(tmp_path))
+    assert "at most 5.0% unusable rows, found 3 of 43 (missing label: 1, missing text: 2)" in str(caught.value)
+    assert "collect.max_quarantined_share" in str(caught.value)
+    assert not Paths(tmp_path).raw.exists()
+
+
+def test_one_label_only_is_an_error(tmp_path: Path) -> None:
+    source = write(tmp_path / "notes.jsonl", [{**row, "label": "flu"} for row in GOOD])
+    with pytest.raises(DataError, match=r"column 'label': expected 2 labels or more, found 1: set collect\.label_column"):
+        collect.run(params(source), Paths(tmp_path))
+
+
+def test_a_column_that_is_no_label_is_not_quoted(tmp_path: Path) -> None:
+    source = write(tmp_path / "notes.jsonl", [{**row, "label": f"SECRET {at}"} for at, row in enumerate(GOOD)])
+    with pytest.raises(DataError, match="found 40 different values in 40 records") as caught:
+        collect.run(params(source), Paths(tmp_path))
+    assert "SECRET" not in str(caught.value)
+
+
+def test_synthetic_source_fills_the_same_contract(tmp_path: Path) -> None:
+    pytest.importorskip("dxtune.sources.synthetic")
+    base = load_params(ROOT / "params.yaml")
+    collect.run(
+        base.model_copy(update={"collect": base.collect.model_copy(update={"path": str(ROOT / base.collect.path)})}),
+        Paths(tmp_path),
+    )
+    notes = shards.read_corpus(Paths(tmp_path).raw)
+    found = metrics(tmp_path)
+    assert found["rows"] == base.collect.notes == found["records"] + found["quarantined"]
+    assert found["records"] == notes.height
+    assert 0 < found["bayes_accuracy"] < 1

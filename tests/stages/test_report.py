@@ -1,0 +1,27 @@
+"""The report stage writes three files from the metrics, and says what to do where they are absent."""
+
+from pathlib import Path
+
+import pytest
+
+from dxtune.errors import DataError
+from dxtune.params import load_params
+from dxtune.paths import Paths
+from dxtune.stages.report import run
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
+
+
+def test_it_writes_three_files(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.metrics.mkdir()
+    for stage in STAGES:
+        (paths.metrics / f"{stage}.json").write_text("{}", encoding="utf-8")
+    run(PARAMS, paths)
+    assert sorted(file.name for file in paths.reports.iterdir()) == ["data_card.md", "model_card.md", "report.html"]
+
+
+def test_absent_metrics_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"metrics of collect in .*collect\.json.*dvc repro"):
+        run(PARAMS, Paths(tmp_path))
