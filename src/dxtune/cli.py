@@ -62,7 +62,9 @@ def predict(
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: expected a readable UTF-8 text file ({type(error).__name__}): name another, or - for stdin") from None
+        raise DataError(
+            f"{file}: expected a readable UTF-8 text file ({type(error).__name__}): name another, or - for stdin"
+        ) from None
     answer = Predictor(model).predict([text])[0]
     for label, probability in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
         typer.echo(f"{probability:.4f}  {label}")

@@ -196,7 +196,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises ParamsError, naming every wrong key, what was found, what is allowed and the likeliest meant key.
     """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
         raise ParamsError(f"expected the settings in {path}, found no such file: run dxtune in the project's folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

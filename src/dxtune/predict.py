@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
-from dxtune.corpus.clean import clean
-from dxtune.deid import Deidentifier
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import keep_memory, resolve_precision
 
@@ -31,7 +29,7 @@ class Predictor:
     Raises ModelError where files are missing or do not fit each other.
     """
 
-    def __init__(self, folder: Path, threads: int = 1, precision: Any = "auto") -> None:
+    def __init__(self, folder: Path, threads: int = 1, precision: Literal["auto", "bf16", "fp32"] = "auto") -> None:
         keep_memory()
         import torch
 
@@ -47,6 +45,9 @@ class Predictor:
 
     def predict(self, texts: list[str]) -> list[Prediction]:
         """One Prediction a note, in the order of `texts` (raw notes: they are de-identified first)."""
+        from dxtune.corpus.clean import clean
+        from dxtune.deid import Deidentifier
+
         # Placeholders do not depend on the key; only pseudonyms of ids do, and there are none here.
         masked = Deidentifier(key=b"predict: placeholders only").deidentify(texts)
         cleaned = clean(pl.DataFrame({"text": masked}))["text"]
@@ -59,7 +60,7 @@ class Predictor:
         ]
 
     def probabilities(self, tokens: pl.DataFrame) -> np.ndarray:
-        """(notes, labels) float64, in the order of `tokens` (a table with `input_ids`). Batched by length, so padding is little."""
+        """(notes, labels) float64, in the order of `tokens` (a table with `input_ids`). Batched by length: little padding."""
         import torch
 
         from dxtune.tasks import classification

@@ -1,7 +1,6 @@
 """Recipes: overlays that are written into params.yaml."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ def apply_recipe(recipe: Path, overrides: list[str], target: Path) -> list[str]:
     yaml.width = 1000
     params = yaml.load(target.read_text(encoding="utf-8"))
     changes: list[str] = []
-    for key, value in [*_leaves(_read(yaml, recipe)), *(_override(yaml, text) for text in overrides)]:
+    wanted = dict([*_leaves(_read(yaml, recipe)), *(_override(yaml, text) for text in overrides)])
+    for key, value in wanted.items():
         section, _, name = key.partition(".")
         if section not in params or name not in params[section]:
             raise ParamsError(f"{recipe.name}: unknown key {key}: the keys are those of {target.name} (dxtune params show)")
@@ -35,7 +35,7 @@ def apply_recipe(recipe: Path, overrides: list[str], target: Path) -> list[str]:
     aside.write_text(buffer.getvalue(), encoding="utf-8")
     try:
         load_params(aside)
-        os.replace(aside, target)
+        aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
     return changes

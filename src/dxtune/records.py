@@ -4,33 +4,70 @@ A record is one clinical note. `note_id` and `patient_id` go with it from `colle
 by id, never by position. After `deidentify` both are pseudonyms (keyed hashes), because a record number is PHI itself.
 """
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from dxtune.errors import DataError
+
+Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
 GOLD_SPANS = pl.List(pl.Struct({"start": pl.Int64, "end": pl.Int64, "type": pl.String}))
 
 # data/raw. `split` is null where preprocess.split decides. Subgroup columns (strings) follow, as params name them.
 # Synthetic notes also have `gold_spans` (stops at deidentify) and `posterior`.
-RAW = {"note_id": pl.String, "patient_id": pl.String, "note_date": pl.String, "text": pl.String, "label": pl.String, "split": pl.String}
+RAW: Schema = {
+    "note_id": pl.String,
+    "patient_id": pl.String,
+    "note_date": pl.String,
+    "text": pl.String,
+    "label": pl.String,
+    "split": pl.String,
+}
 
 # data/deidentified: as RAW, but the year only.
-DEIDENTIFIED = {"note_id": pl.String, "patient_id": pl.String, "note_year": pl.String, "text": pl.String, "label": pl.String, "split": pl.String}
+DEIDENTIFIED: Schema = {
+    "note_id": pl.String,
+    "patient_id": pl.String,
+    "note_year": pl.String,
+    "text": pl.String,
+    "label": pl.String,
+    "split": pl.String,
+}
 
 # data/processed/<split>
-PROCESSED = {"note_id": pl.String, "patient_id": pl.String, "note_year": pl.String, "text": pl.String, "label": pl.String, "label_id": pl.Int64}
+PROCESSED: Schema = {
+    "note_id": pl.String,
+    "patient_id": pl.String,
+    "note_year": pl.String,
+    "text": pl.String,
+    "label": pl.String,
+    "label_id": pl.Int64,
+}
 
 # data/tokens/<split>: no padding; `length` = number of ids.
-TOKENS = {"note_id": pl.String, "patient_id": pl.String, "label_id": pl.Int64, "input_ids": pl.List(pl.Int32), "length": pl.Int32}
+TOKENS: Schema = {
+    "note_id": pl.String,
+    "patient_id": pl.String,
+    "label_id": pl.Int64,
+    "input_ids": pl.List(pl.Int32),
+    "length": pl.Int32,
+}
 
 # data/predictions.parquet: one row a note of validation and test; `probabilities` in the order of the label map. No text.
-PREDICTIONS = {"note_id": pl.String, "patient_id": pl.String, "split": pl.String, "label_id": pl.Int64, "probabilities": pl.List(pl.Float64)}
+PREDICTIONS: Schema = {
+    "note_id": pl.String,
+    "patient_id": pl.String,
+    "split": pl.String,
+    "label_id": pl.Int64,
+    "probabilities": pl.List(pl.Float64),
+}
 
 # quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text.
-QUARANTINE = {"file": pl.String, "row": pl.Int64, "note_id": pl.String, "reason": pl.String}
+QUARANTINE: Schema = {"file": pl.String, "row": pl.Int64, "note_id": pl.String, "reason": pl.String}
 
 
-def check(frame: pl.DataFrame, schema: dict[str, pl.DataType | type[pl.DataType]], where: str) -> pl.DataFrame:
+def check(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     """The same frame, once it has all columns of `schema` with their types; extra columns are fine.
 
     Raises DataError naming the missing and mistyped columns.
@@ -39,7 +76,13 @@ def check(frame: pl.DataFrame, schema: dict[str, pl.DataType | type[pl.DataType]
     1
     """
     missing = [name for name in schema if name not in frame.columns]
-    wrong = [f"{name} is {frame.schema[name]}, not {kind}" for name, kind in schema.items() if name not in missing and frame.schema[name] != kind]
+    wrong = [
+        f"{name} is {frame.schema[name]}, not {kind}"
+        for name, kind in schema.items()
+        if name not in missing and frame.schema[name] != kind
+    ]
     if missing or wrong:
-        raise DataError(f"{where}: expected the columns {list(schema)}; missing: {missing or 'none'}; of another type: {wrong or 'none'}")
+        raise DataError(
+            f"{where}: expected the columns {list(schema)}; missing: {missing or 'none'}; of another type: {wrong or 'none'}"
+        )
     return frame

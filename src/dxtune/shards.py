@@ -5,7 +5,6 @@ Where `manifest.json` is absent the corpus is not finished, and reading it is an
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
     pq.write_table(frame.to_arrow(), aside, compression="zstd", store_schema=False)
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def write_text(text: str, path: Path) -> None:
@@ -30,7 +29,7 @@ def write_text(text: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
     aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def write_json(value: object, path: Path) -> None:
@@ -55,7 +54,9 @@ def read_corpus(folder: Path) -> pl.DataFrame:
     """All rows of a corpus in order. Raises DataError where it is absent, unfinished or not what its manifest says."""
     manifest = folder / "manifest.json"
     if not manifest.is_file():
-        raise DataError(f"expected a finished corpus in {folder}, found no manifest.json there: run dvc repro (or dvc pull) first")
+        raise DataError(
+            f"expected a finished corpus in {folder}, found no manifest.json there: run dvc repro (or dvc pull) first"
+        )
     shards = json.loads(manifest.read_text(encoding="utf-8"))["shards"]
     frames = []
     for name, rows in sorted(shards.items()):

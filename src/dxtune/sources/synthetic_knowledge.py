@@ -21,6 +21,8 @@ from dxtune.errors import DataError
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(gt=0)]
+Mentions = dict[str, tuple[tuple[float, float], ...]]
+"""For each finding, P(affirmed | diagnosis) and P(denied | diagnosis), diagnoses in sorted order."""
 Wordings = Annotated[tuple[str, ...], Field(min_length=1)]
 Kind = Literal["symptom", "sign", "lab", "history"]
 KINDS: tuple[Kind, ...] = ("symptom", "sign", "lab", "history")
@@ -101,6 +103,8 @@ class Knowledge(_Table):
 
     label_noise: Probability
     same_diagnosis: Probability
+    early: Annotated[float, Field(ge=0, le=1)]
+    early_strength: Annotated[float, Field(ge=0, le=1)]
     written: Probability
     denied: Probability
     typos: Probability
@@ -183,12 +187,18 @@ class Knowledge(_Table):
         return [(match[0], text) for text in texts if (match := self.never.search(text))]
 
     @cached_property
-    def mentions(self) -> dict[str, tuple[tuple[float, float], ...]]:
-        """P(affirmed | diagnosis) and P(denied | diagnosis) of each finding, diagnoses in the order of `labels`."""
+    def courses(self) -> tuple[tuple[float, Mentions], ...]:
+        """How an illness may show itself: the share of notes, and each finding's mentions in them. Declared, and early."""
+        return (1 - self.early, self._mentions(1.0)), (self.early, self._mentions(self.early_strength))
+
+    def _mentions(self, strength: float) -> Mentions:
         rows = {}
         for name, finding in self.findings.items():
-            written = finding.written or self.written
-            present = [self.diagnoses[label].findings.get(name, finding.otherwise) for label in self.labels]
+            written, otherwise = finding.written or self.written, finding.otherwise
+            present = [
+                otherwise + strength * (self.diagnoses[label].findings.get(name, otherwise) - otherwise)
+                for label in self.labels
+            ]
             rows[name] = tuple((share * written, (1 - share) * self.denied) for share in present)
         return rows
 
@@ -206,11 +216,17 @@ class Knowledge(_Table):
 
         Products and exact sums only, so that every machine computes the same bits.
         """
-        weights = list(self.priors[sex, band])
-        for name, rows in self.mentions.items():
-            state = states.get(name, UNMENTIONED)
-            for index, (affirmed, denied) in enumerate(rows):
-                weights[index] *= affirmed if state == AFFIRMED else denied if state == DENIED else 1 - affirmed - denied
+        weights = []
+        for index, prior in enumerate(self.priors[sex, band]):
+            likelihood = 0.0
+            for share, mentions in self.courses:
+                product = share
+                for name, rows in mentions.items():
+                    affirmed, denied = rows[index]
+                    state = states.get(name, UNMENTIONED)
+                    product *= affirmed if state == AFFIRMED else denied if state == DENIED else 1 - affirmed - denied
+                likelihood += product
+            weights.append(prior * likelihood)
         return _normalise(weights)
 
     def observed(self, posterior: Sequence[float]) -> list[float]:
@@ -228,7 +244,8 @@ class Knowledge(_Table):
     def draw_states(self, rng: random.Random, diagnosis: str) -> dict[str, int]:
         """The findings that a note mentions, and whether each is affirmed (1) or denied (-1)."""
         index, states = self.labels.index(diagnosis), {}
-        for name, rows in self.mentions.items():
+        (_, declared), (early, undeclared) = self.courses
+        for name, rows in (undeclared if rng.random() < early else declared).items():
             affirmed, denied = rows[index]
             point = rng.random()
             if point < affirmed + denied:

@@ -18,7 +18,7 @@ from dxtune.paths import Paths
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the corpus without identifiers, and what was masked; raises LeakageError where something is left."""
-    raw = records.check(shards.read_corpus(paths.raw), {**records.RAW}, str(paths.raw))
+    raw = records.check(shards.read_corpus(paths.raw), records.RAW, str(paths.raw))
     if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
         raise DataError(
             f"{paths.raw}: expected a value in every row, some are empty: {', '.join(empty)}: run dvc repro collect again"
@@ -55,7 +55,7 @@ def replace_identifiers(raw: pl.DataFrame, clean: list[str], engine: Deidentifie
         pl.when(year.str.contains(r"^\d{4}$")).then(year).alias("note_year"),
     )
     extra = [name for name in (*subgroups, "posterior") if name in frame.columns and name not in records.DEIDENTIFIED]
-    return records.check(frame.select(*records.DEIDENTIFIED, *extra), {**records.DEIDENTIFIED}, "deidentify")
+    return records.check(frame.select(*records.DEIDENTIFIED, *extra), records.DEIDENTIFIED, "deidentify")
 
 
 def check_recall(metrics: dict[str, Any], least: float) -> None:

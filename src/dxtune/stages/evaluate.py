@@ -14,14 +14,14 @@ from dxtune.evaluation.assessment import Figures, assess, ceiling, matrix, tidy
 from dxtune.evaluation.checks import as_predictions, check_labels, check_leakage, join_predictions
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
+from dxtune.predict import Predictor
 from dxtune.records import PROCESSED, TOKENS, check
 from dxtune.shards import read_corpus, write_json, write_parquet, write_text
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes data/predictions.parquet, metrics/evaluate.json and the tables of metrics/plots."""
-    from dxtune.training.predicting import predict_probabilities
-
+    predictor = Predictor(paths.model, params.train.threads, params.train.precision)
     notes = {split: check(read_corpus(paths.processed / split), PROCESSED, str(paths.processed / split)) for split in SPLITS}
     check_leakage(notes)
     labels = _read_labels(paths)
@@ -30,8 +30,7 @@ def run(params: Params, paths: Paths) -> None:
     parts = []
     for split in ("validation", "test"):
         tokens = check(read_corpus(paths.tokens / split), TOKENS, str(paths.tokens / split))
-        probabilities = predict_probabilities(paths.model, tokens, params.train.threads, params.train.precision)
-        parts.append(as_predictions(tokens, split, probabilities))
+        parts.append(as_predictions(tokens, split, predictor.probabilities(tokens)))
     predictions = pl.concat(parts)
     write_parquet(predictions, paths.predictions)
 

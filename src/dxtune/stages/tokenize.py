@@ -40,7 +40,7 @@ def run(params: Params, paths: Paths) -> None:
         )
         write_corpus(check(table, TOKENS, f"data/tokens/{split}"), paths.tokens / split)
         cut = sum(bool(encoding.overflowing) for encoding in encodings)
-        metrics[f"{split}_mean_tokens"] = round(table["length"].mean() or 0.0, 3)  # type: ignore[arg-type, operator, call-overload]
+        metrics[f"{split}_mean_tokens"] = round(int(table["length"].sum()) / table.height, 3)
         metrics[f"{split}_truncated_share"] = round(cut / table.height, 6)
         notes, tokens, truncated = notes + table.height, tokens + int(table["length"].sum()), truncated + cut
         unknown += sum(row.count(unknown_id) for row in ids)
@@ -49,8 +49,9 @@ def run(params: Params, paths: Paths) -> None:
     metrics |= {"truncated_share": round(truncated / notes, 6), "unknown_token_share": round(unknown / tokens, 6)}
     if metrics["truncated_share"] > params.tokenize.max_truncated_share:
         raise DataError(
-            f"{truncated} of {notes} notes are longer than tokenize.max_tokens = {params.tokenize.max_tokens} and would be cut, over the "
-            f"limit tokenize.max_truncated_share = {params.tokenize.max_truncated_share}: raise max_tokens (slower) or the limit"
+            f"{truncated} of {notes} notes are longer than tokenize.max_tokens = {params.tokenize.max_tokens} and would be "
+            f"cut, over the limit tokenize.max_truncated_share = {params.tokenize.max_truncated_share}: raise max_tokens "
+            "(slower) or the limit"
         )
 
     tokenizer.no_truncation()

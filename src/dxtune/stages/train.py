@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dxtune import evaluation, stages, tasks, training
+from dxtune import tasks, training
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.records import TOKENS, check
@@ -34,7 +34,9 @@ def run(params: Params, paths: Paths) -> None:
     base = find_base_model(params.model)
     precision = resolve_precision(params.train.precision)
     labels: list[str] = json.loads((paths.tokens / "labels.json").read_text(encoding="utf-8"))
-    train, validation = (check(read_corpus(paths.tokens / name), TOKENS, f"data/tokens/{name}") for name in ("train", "validation"))
+    train, validation = (
+        check(read_corpus(paths.tokens / name), TOKENS, f"data/tokens/{name}") for name in ("train", "validation")
+    )
 
     model = classification.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
@@ -54,7 +56,11 @@ def run(params: Params, paths: Paths) -> None:
     aside = paths.model.with_name(".final.part")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(paths.tokens / "tokenizer", aside)
-    source = {"base_model": params.model.name, "base_model_revision": params.model.revision, "base_model_sha256": weights_sha256(base)}
+    source = {
+        "base_model": params.model.name,
+        "base_model_revision": params.model.revision,
+        "base_model_sha256": weights_sha256(base),
+    }
     settings = source | {"pad_token_id": pad_id, "max_tokens": params.tokenize.max_tokens, "precision": precision}
     classification.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)
@@ -71,7 +77,7 @@ def _key(params: Params, paths: Paths, precision: str) -> str:
     digest = hashlib.sha256(f"{params.model!r} {params.train!r} {precision}".encode())
     for path in _files([paths.tokens], "*.*"):
         digest.update(path.read_bytes())
-    for path in _files([Path(p) for package in (training, tasks, stages, evaluation) for p in package.__path__], "*.py"):
+    for path in _files([Path(p) for package in (training, tasks) for p in package.__path__], "*.py"):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

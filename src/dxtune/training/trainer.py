@@ -1,4 +1,4 @@
-"""Fine-tuning with transformers' Trainer: exact, resumable, and quick on a CPU. Task-free: the model and collator are handed in."""
+"""Fine-tuning with transformers' Trainer: exact, resumable, and quick on a CPU. Model and collator are handed in."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ class BucketTrainer(Trainer):
         if self.optimizer is None:
             args = self.args
             groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-            for name, parameter in self.model.named_parameters():
+            for name, parameter in model_parameters(self):
                 if parameter.requires_grad:
                     lr = args.learning_rate * (self.head_lr_factor if name.startswith("head.") else 1.0)
                     groups.setdefault((lr, args.weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
@@ -56,6 +56,13 @@ class BucketTrainer(Trainer):
                 fused=True,
             )
         return self.optimizer
+
+
+def model_parameters(trainer: Trainer) -> list[tuple[str, torch.nn.Parameter]]:
+    """The named parameters of a trainer's model."""
+    model = trainer.model
+    assert model is not None
+    return list(model.named_parameters())
 
 
 class PlainProgress(TrainerCallback):
@@ -76,9 +83,10 @@ class PlainProgress(TrainerCallback):
             rate = (state.global_step - self.first_step) / (now - self.start)
             left = (state.max_steps - state.global_step) / rate
             notes = rate * args.train_batch_size
-            print(f"train: step {state.global_step}/{state.max_steps}, {notes:.1f} notes/s, {left:.0f} s left", file=sys.stderr, flush=True)  # noqa: T201
+            sys.stderr.write(f"train: step {state.global_step}/{state.max_steps}, {notes:.1f} notes/s, {left:.0f} s left\n")
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **kwargs: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        metrics = kwargs["metrics"]
         score, loss = metrics.get("eval_macro_f1", 0.0), metrics.get("eval_loss", 0.0)
         print(f"train: epoch {state.epoch:.0f}: validation macro-F1 {score:.4f}, loss {loss:.4f}", file=sys.stderr, flush=True)  # noqa: T201
 
@@ -162,7 +170,9 @@ def last_checkpoint(folder: Path) -> str | None:
 
 def _fitted(trainer: BucketTrainer, settings: Train) -> Fitted:
     history = trainer.state.log_history
-    loss = pl.DataFrame([(row["step"], round(row["loss"], 6)) for row in history if "loss" in row], schema=["step", "loss"], orient="row")
+    loss = pl.DataFrame(
+        [(row["step"], round(row["loss"], 6)) for row in history if "loss" in row], schema=["step", "loss"], orient="row"
+    )
     rows = [row for row in history if "eval_macro_f1" in row]
     validation = pl.DataFrame(
         [(round(row["epoch"]), *(round(row[f"eval_{name}"], 6) for name in ("loss", "macro_f1", "accuracy"))) for row in rows],
@@ -177,7 +187,7 @@ def _fitted(trainer: BucketTrainer, settings: Train) -> Fitted:
         "epochs": len(rows),
         "steps": trainer.state.global_step,
         "lr": min(group["initial_lr"] for group in optimizer.param_groups),  # as the optimiser got it
-        "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+        "parameters": sum(parameter.numel() for _, parameter in model_parameters(trainer)),
         "validation_macro_f1": round(best["eval_macro_f1"], 6),
         "validation_accuracy": round(best["eval_accuracy"], 6),
         "threads": settings.threads,

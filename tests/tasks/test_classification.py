@@ -1,0 +1,77 @@
+"""tasks/classification.py: pooling, batches, and a model that comes back as it was saved."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from dxtune.errors import ModelError
+from dxtune.tasks import classification
+
+ROWS = [{"input_ids": [2, 10, 11, 3], "label_id": 1}, {"input_ids": [2, 12, 3], "label_id": 0}]
+
+
+def test_a_batch_is_padded_to_a_multiple_of_eight_and_padding_changes_nothing(tiny_model: Path) -> None:
+    batch = classification.pad(ROWS, pad_id=7)
+    assert batch["input_ids"].tolist() == [[2, 10, 11, 3, 7, 7, 7, 7], [2, 12, 3, 7, 7, 7, 7, 7]]
+    assert batch["attention_mask"].sum(1).tolist() == [4, 3]
+    assert batch["labels"].tolist() == [1, 0]
+    torch.manual_seed(0)
+    model = classification.build(tiny_model, 2, 0.0, 0.0).eval()
+    alone = model(input_ids=torch.tensor([[2, 12, 3]]), attention_mask=torch.ones(1, 3, dtype=torch.long))["logits"]
+    together = model(batch["input_ids"], batch["attention_mask"])["logits"][1:]
+    torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+def test_loss_is_the_mean_cross_entropy(tiny_model: Path) -> None:
+    model = classification.build(tiny_model, 2, 0.0, 0.0).eval()
+    out = model(**classification.pad(ROWS, 0))
+    expected = torch.nn.functional.cross_entropy(out["logits"], torch.tensor([1, 0]))
+    torch.testing.assert_close(out["loss"], expected)
+
+
+def test_a_trained_pooler_is_used_and_an_untrained_one_is_not(tiny_model: Path, tmp_path: Path) -> None:
+    assert classification.pooling_of(tiny_model) == "mean"
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "pooled"))
+    BertModel(BertConfig.from_pretrained(folder), add_pooling_layer=True).save_pretrained(folder)
+    assert classification.pooling_of(folder) == "pooler"
+    model = classification.build(folder, 2, 0.0, 0.0).eval()
+    batch = classification.pad(ROWS, 0)
+    expected = model.head(model.encoder(batch["input_ids"], batch["attention_mask"]).pooler_output)
+    torch.testing.assert_close(model(batch["input_ids"], batch["attention_mask"])["logits"], expected)
+    (folder / "modules.json").write_text("[]")  # a sentence-transformers checkpoint: its pooler was never trained
+    assert classification.pooling_of(folder) == "mean"
+    assert not [name for name in classification.build(folder, 2, 0.0, 0.0).state_dict() if "pooler" in name]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_saved_and_loaded_gives_the_same_logits(tiny_model: Path, tmp_path: Path, pooled: bool) -> None:
+    base = Path(shutil.copytree(tiny_model, tmp_path / "base"))
+    if pooled:
+        BertModel(BertConfig.from_pretrained(base), add_pooling_layer=True).save_pretrained(base)
+    model = classification.build(base, 2, 0.1, 0.0).eval()
+    classification.save(model, tmp_path / "saved", ["b", "a"], {"max_tokens": 9})
+    loaded, labels, settings = classification.load(tmp_path / "saved")
+    batch = classification.pad(ROWS, 0)
+    assert torch.equal(model(**batch)["logits"], loaded(**batch)["logits"])
+    assert (labels, settings["max_tokens"], settings["pooling"]) == (["b", "a"], 9, "pooler" if pooled else "mean")
+    again = classification.build(base, 2, 0.1, 0.0)
+    again.load_state_dict(model.state_dict())
+    classification.save(again, tmp_path / "again", ["b", "a"], {"max_tokens": 9})
+    for path in (tmp_path / "saved").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+        assert str(tmp_path).encode() not in path.read_bytes(), "no path inside a tracked output"
+
+
+def test_a_model_that_does_not_fit_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    model = classification.build(tiny_model, 2, 0.0, 0.0)
+    classification.save(model, tmp_path / "m", ["a", "b"], {})
+    (tmp_path / "m/labels.json").write_text(json.dumps(["a", "b", "c"]))
+    with pytest.raises(ModelError, match="3"):
+        classification.load(tmp_path / "m")
+    (tmp_path / "m/model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"model\.safetensors is missing"):
+        classification.load(tmp_path / "m")

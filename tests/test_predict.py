@@ -1,0 +1,50 @@
+"""predict.py: one folder is all that is needed, and the answer does not depend on company or order."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from dxtune.predict import Predictor
+from dxtune.tasks import classification
+from dxtune.training.base_model import load_tokenizer
+
+NOTES = ["Mr. John Smith has a fever.", "flank pain " * 40, "cough", "seen on 03/04/2019 for chills"]
+
+
+@pytest.fixture
+def folder(tiny_model: Path, tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    model = classification.build(tiny_model, 3, 0.0, 0.0)
+    classification.save(model, tmp_path / "final", ["a", "b", "c"], {"max_tokens": 64, "pad_token_id": 0})
+    load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
+    return tmp_path / "final"
+
+
+def test_probabilities_add_up_and_do_not_depend_on_the_batch(folder: Path) -> None:
+    predictor = Predictor(folder, precision="fp32")
+    together = predictor.predict(NOTES)
+    for note, prediction in zip(NOTES, together, strict=True):
+        assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.__getitem__)
+        alone = predictor.predict([note])[0]
+        assert alone.probabilities == pytest.approx(prediction.probabilities, abs=2e-6)
+
+
+def test_identifiers_are_masked_before_the_model_sees_a_note(folder: Path) -> None:
+    predictor = Predictor(folder, precision="fp32")
+    a, b = predictor.predict(["Mr. John Smith has a fever.", "Mr. Peter Miller has a fever."])
+    assert a == b
+
+
+def test_order_of_rows_is_kept_over_many_batches(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    ids = [rng.integers(5, 500, n).tolist() for n in rng.integers(3, 500, 60)]
+    predictor = Predictor(folder, precision="fp32")
+    table = pl.DataFrame({"input_ids": ids}, schema={"input_ids": pl.List(pl.Int32)})
+    result = predictor.probabilities(table)
+    back = predictor.probabilities(table.reverse())[::-1]
+    assert result.shape == (60, 3)
+    np.testing.assert_allclose(result, back, atol=1e-6)

@@ -1,0 +1,65 @@
+"""recipes.py: overlays change params.yaml, keep its comments, and write nothing that is not valid."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dxtune.errors import ParamsError
+from dxtune.params import load_params
+from dxtune.recipes import apply_recipe
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_applies_and_comments_stay(recipe: Path, target: Path) -> None:
+    before = target.read_text(encoding="utf-8")
+    changes = apply_recipe(recipe, ["collect.path=my/notes"], target)
+    after = target.read_text(encoding="utf-8")
+    assert load_params(target).collect.path == "my/notes"
+    assert any(line.startswith("collect.path: ") for line in changes)
+    assert after.count("#") >= before.count("#")
+    changed = sum(a != b for a, b in zip(before.splitlines(), after.splitlines(), strict=False))
+    assert len(before.splitlines()) <= len(after.splitlines()) <= len(before.splitlines()) + 4
+    assert changed >= len(changes) - 1
+    assert apply_recipe(recipe, ["collect.path=my/notes"], target) == [], "a second time changes nothing"
+
+
+def test_values_are_yaml(target: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("train: {lr: 3.0e-5}\n", encoding="utf-8")
+    apply_recipe(tmp_path / "r.yaml", ["collect.subgroup_columns=[sex, ward]", "model.sha256=null", "train.epochs=2"], target)
+    params = load_params(target)
+    assert (params.train.lr, params.train.epochs, params.model.sha256) == (3e-5, 2, None)
+    assert params.collect.subgroup_columns == ("sex", "ward")
+
+
+@pytest.mark.parametrize(
+    ("overlay", "override", "says"),
+    [
+        ("train: {lrr: 1}\n", [], "unknown key train.lrr"),
+        ("trian: {lr: 1}\n", [], "unknown key trian.lr"),
+        ("train: {lr: fast}\n", [], "train.lr"),
+        ("lr: 1\n", [], "shape of params.yaml"),
+        ("train: [\n", [], "not YAML"),
+        ("{}\n", ["train.lr"], "KEY=VALUE"),
+    ],
+)
+def test_what_is_wrong_is_refused_and_nothing_is_written(
+    target: Path, tmp_path: Path, overlay: str, override: list[str], says: str
+) -> None:
+    before = target.read_bytes()
+    (tmp_path / "r.yaml").write_text(overlay, encoding="utf-8")
+    with pytest.raises(ParamsError, match=says):
+        apply_recipe(tmp_path / "r.yaml", override, target)
+    assert target.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "r.yaml"]
+
+
+def test_a_missing_recipe_names_those_there_are(target: Path) -> None:
+    with pytest.raises(ParamsError, match="minilm_symptoms"):
+        apply_recipe(ROOT / "recipes/none.yaml", [], target)
