@@ -103,9 +103,7 @@ class Train(_Section):
     """Fine-tuning."""
 
     lr: Annotated[float, Field(gt=0, le=1)]
-    """Peak learning rate of the encoder."""
-    head_lr_factor: Annotated[float, Field(gt=0)]
-    """The head learns this many times faster."""
+    """Peak learning rate."""
     epochs: Positive
     """Passes over the training notes, at the most."""
     batch_size: Positive

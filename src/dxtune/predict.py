@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import keep_memory, resolve_precision
-
-BATCH_TOKENS = 8192
-"""Tokens in a batch, padding included: enough to keep the cores busy, little enough to stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +58,11 @@ class Predictor:
 
     def probabilities(self, tokens: pl.DataFrame) -> np.ndarray:
         """(notes, labels) float64, in the order of `tokens` (a table with `input_ids`). Batched by length: little padding."""
-        import torch
-
         from dxtune.tasks import classification
 
-        ids = tokens["input_ids"].to_list()
-        order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-        result = np.empty((len(ids), len(self.labels)))
-        start = 0
-        while start < len(order):
-            end = start + 1
-            while end < len(order) and (end + 1 - start) * len(ids[order[end]]) <= BATCH_TOKENS:
-                end += 1
-            rows = order[start:end]
-            batch = classification.pad([{"input_ids": ids[i]} for i in rows], self.settings["pad_token_id"])
-            with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
-                logits = self.model(**batch)["logits"]
-            result[rows] = logits.double().softmax(-1).numpy()
-            start = end
-        return result
+        def logits(input_ids: Any, attention_mask: Any) -> Any:
+            return self.model(input_ids, attention_mask)["logits"]
+
+        scores = classification.in_batches(logits, tokens["input_ids"].to_list(), self.settings["pad_token_id"], self.bf16)
+        odds = np.exp(scores - scores.max(1, keepdims=True, initial=-np.inf))
+        return np.asarray(odds / odds.sum(1, keepdims=True))

@@ -45,6 +45,14 @@ MONTHS_AND_DAYS = frozenset(
 )
 
 
+CONTRACTIONS = frozenset("can't won't shan't ain't let's y'all ma'am o'clock gov't dep't int'l".split())
+CONTRACTED_ENDS = ("'m", "'ve", "'ll", "'d", "'re", "'s", "n't")
+CONTRACTED = frozenset(
+    "i you he she it we they who what that this there here how where when why do does did is are was were have has had could would "
+    "should must need might ought everyone everything someone something nothing nobody one".split()
+)
+
+
 def read_words(path: Path) -> list[str]:
     """The words of a list, in its order: separated by white space, `#` starts a comment."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -76,9 +84,13 @@ def verdict(word: str) -> int:
 
     >>> verdict("Auscultation"), verdict("Rose"), verdict("Zbigniew"), verdict("Pancreatoduodenectomy")
     (0, 1, 2, 0)
+    >>> [verdict(word) for word in ("I've", "Don't", "They’ll", "Can't", "D'Souza")]
+    [0, 0, 0, 0, 2]
     """
     word = word.lower().replace("’", "'")
     known = safe_words()
+    if word in CONTRACTIONS or any(word.endswith(end) and word.removesuffix(end) in CONTRACTED for end in CONTRACTED_ENDS):
+        return SAFE
     for form in (word, word.removesuffix("'s"), word.removesuffix("s")):
         if form in known:
             return DOUBTFUL if known[form] else SAFE

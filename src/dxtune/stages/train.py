@@ -41,13 +41,14 @@ def run(params: Params, paths: Paths) -> None:
     model = classification.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
         use_fast_attention(model.encoder)
+    pad_id = pad_token_id(base)
+    classification.fit_head(model, train["input_ids"].to_list(), train["label_id"].to_numpy(), pad_id, precision == "bf16")
 
     def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         odds = np.exp(logits - logits.max(1, keepdims=True))
         probabilities = odds / odds.sum(1, keepdims=True)
         return {"macro_f1": macro_f1(truth, probabilities), "accuracy": accuracy(truth, probabilities)}
 
-    pad_id = pad_token_id(base)
     checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
     fitted = fit(
         model, lambda rows: classification.pad(rows, pad_id), train, validation, score, params.train, precision, checkpoints

@@ -32,29 +32,24 @@ class Fitted:
 
 
 class BucketTrainer(Trainer):
-    """A Trainer whose batches hold notes of like length in an order fixed by (seed, epoch), and whose head learns faster."""
+    """A Trainer whose batches hold notes of like length, in an order fixed by (seed, epoch)."""
 
-    def __init__(self, *args: Any, lengths: np.ndarray, head_lr_factor: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lengths: np.ndarray, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.lengths, self.head_lr_factor = lengths, head_lr_factor
+        self.lengths = lengths
 
     def _get_train_sampler(self, train_dataset: Any = None) -> BucketSampler:
         return BucketSampler(self.lengths, self.args.train_batch_size, self.args.seed)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """AdamW, fused where torch can; weight decay on matrices only; the head at `head_lr_factor` times the rate."""
+        """AdamW, fused where torch can; weight decay on matrices only, not on biases and norms."""
         if self.optimizer is None:
-            args = self.args
-            groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-            for name, parameter in model_parameters(self):
-                if parameter.requires_grad:
-                    lr = args.learning_rate * (self.head_lr_factor if name.startswith("head.") else 1.0)
-                    groups.setdefault((lr, args.weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
-            self.optimizer = torch.optim.AdamW(
-                [{"params": parameters, "lr": lr, "weight_decay": decay} for (lr, decay), parameters in groups.items()],
-                lr=args.learning_rate,
-                fused=True,
-            )
+            learned = [parameter for _, parameter in model_parameters(self) if parameter.requires_grad]
+            groups = [
+                {"params": [each for each in learned if each.ndim > 1], "weight_decay": self.args.weight_decay},
+                {"params": [each for each in learned if each.ndim <= 1], "weight_decay": 0.0},
+            ]
+            self.optimizer = torch.optim.AdamW(groups, lr=self.args.learning_rate, fused=True)
         return self.optimizer
 
 
@@ -147,7 +142,6 @@ def fit(
         compute_metrics=lambda output: score(output.label_ids, output.predictions),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
         lengths=train["length"].to_numpy(),
-        head_lr_factor=settings.head_lr_factor,
     )
     if arguments.disable_tqdm:
         trainer.remove_callback(PrinterCallback)

@@ -1,0 +1,166 @@
+"""Training speed and quality: the textbook recipe beside ours, in one run, on the same notes, machine and epochs.
+
+    python benchmarks/training_speed.py                  # the default source; about 25 minutes on two cores
+    python benchmarks/training_speed.py --quality-epochs 0 --rounds 3    # speed alone; about 4 minutes
+
+Textbook: pad every note to 512 tokens, fp32, transformers' Trainer with its defaults (dropout 0.1, batches of 8 in random
+order) and AutoModelForSequenceClassification. Ours: what the stage `train` does, with the settings of params.yaml.
+
+Speed is measured in rounds that take turns (textbook, ours, textbook, ...), each a new process over the same notes, because
+the machine may be shared: the median of the ratios counts. Quality is macro-F1 on the test split after whole runs with as
+many epochs each. Needs the outputs of `dvc repro tokenize`.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dxtune.evaluation.metrics import macro_f1
+from dxtune.params import Params, load_params
+from dxtune.paths import Paths
+from dxtune.shards import read_corpus
+from dxtune.training.base_model import find_base_model, pad_token_id
+from dxtune.training.machine import prepare, resolve_precision
+
+PAD_TO = 512
+
+
+def textbook(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: int) -> tuple[float, float | None]:
+    """Seconds of training, and test macro-F1 (None without a test split)."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments, set_seed
+
+    torch.set_num_threads(params.train.threads)
+    set_seed(params.train.seed)
+    base = find_base_model(params.model)
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=classes, dtype=torch.float32)
+    pad_id = pad_token_id(base)
+
+    def padded(frame: pl.DataFrame) -> list[dict[str, Any]]:
+        rows = []
+        for ids, label in frame.select("input_ids", "label_id").iter_rows():
+            rest = PAD_TO - len(ids)
+            rows.append({"input_ids": ids + [pad_id] * rest, "attention_mask": [1] * len(ids) + [0] * rest, "labels": label})
+        return rows
+
+    with TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            folder, num_train_epochs=epochs, use_cpu=True, save_strategy="no", disable_tqdm=True, report_to="none"
+        )
+        trainer = Trainer(model=model, args=arguments, train_dataset=padded(splits["train"]))
+        started = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - started
+        if "test" not in splits:
+            return seconds, None
+        output = trainer.predict(padded(splits["test"]))
+    return seconds, macro_f1(output.label_ids, _softmax(output.predictions))
+
+
+def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: int) -> tuple[float, float | None]:
+    """The same of the stage `train`: the fit of the head is in the seconds, the validation at each epoch's end too."""
+    prepare(params.train.threads, params.train.seed)
+    from dxtune.tasks import classification
+    from dxtune.training.attention import use_fast_attention
+    from dxtune.training.trainer import fit
+
+    base = find_base_model(params.model)
+    bf16 = resolve_precision(params.train.precision) == "bf16"
+    settings = params.train.model_copy(update={"epochs": epochs, "patience": epochs})
+    model = classification.build(base, classes, settings.hidden_dropout, settings.attention_dropout)
+    if bf16:
+        use_fast_attention(model.encoder)
+    pad_id, train = pad_token_id(base), splits["train"]
+
+    def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        return {"macro_f1": macro_f1(truth, _softmax(logits)), "accuracy": float((logits.argmax(1) == truth).mean())}
+
+    validation = splits.get("validation", train.head(1))
+    with TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        classification.fit_head(model, train["input_ids"].to_list(), train["label_id"].to_numpy(), pad_id, bf16)
+        collate = lambda rows: classification.pad(rows, pad_id)  # noqa: E731
+        fit(model, collate, train, validation, score, settings, "bf16" if bf16 else "fp32", Path(folder))
+        seconds = time.perf_counter() - started
+    if "test" not in splits:
+        return seconds, None
+    test = splits["test"]
+
+    def logits(input_ids: Any, attention_mask: Any) -> Any:
+        return model(input_ids, attention_mask)["logits"]
+
+    scores = classification.in_batches(logits, test["input_ids"].to_list(), pad_id, bf16)
+    return seconds, macro_f1(test["label_id"].to_numpy(), _softmax(scores))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(odds / odds.sum(1, keepdims=True))
+
+
+def measure(recipe: str, notes: int | None, epochs: int) -> dict[str, float | None]:
+    """One recipe in a process of its own: ms per example, and macro-F1 where whole splits are used (notes is None)."""
+    command = [sys.executable, __file__, "--child", recipe, "--notes", str(notes or 0), "--epochs", str(epochs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def child(recipe: str, notes: int, epochs: int) -> None:
+    """Runs one recipe and prints its figures as JSON."""
+    params, paths = load_params(), Paths()
+    train = read_corpus(paths.tokens / "train")
+    splits = {"train": train}
+    if notes:  # evenly over the lengths, so that a part stands for the whole
+        rows = np.linspace(0, train.height - 1, notes).round().astype(int)
+        splits["train"] = train.sort("length", "note_id")[rows]
+    else:
+        splits |= {name: read_corpus(paths.tokens / name) for name in ("validation", "test")}
+    classes = len(json.loads((paths.tokens / "labels.json").read_text(encoding="utf-8")))
+    seconds, f1 = {"textbook": textbook, "ours": ours}[recipe](params, splits, classes, epochs)
+    ms = 1000 * seconds / (splits["train"].height * epochs)
+    tokens = float(splits["train"]["length"].mean())  # type: ignore[arg-type]
+    print(json.dumps({"ms": ms, "macro_f1": f1, "tokens": tokens}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--notes", type=int, default=96, help="notes a round for the speed")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--quality-epochs", type=int, default=None, help="default: train.epochs; 0: none")
+    parser.add_argument("--child")
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments.child, arguments.notes, arguments.epochs)
+        return
+
+    rounds = [
+        {name: measure(name, arguments.notes, arguments.epochs) for name in ("textbook", "ours")}
+        for _ in range(arguments.rounds)
+    ]
+    print(
+        f"{arguments.notes} notes a round, {rounds[0]['ours']['tokens']:.0f} tokens a note on average, ms per example (median of {arguments.rounds}):"
+    )
+    for name in ("textbook", "ours"):
+        print(f"  {name:<9}{statistics.median(each[name]['ms'] for each in rounds):8.1f}")
+    ratios = [each["textbook"]["ms"] / each["ours"]["ms"] for each in rounds]
+    print(f"ours is {statistics.median(ratios):.1f} times as fast (rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)})")
+    epochs = load_params().train.epochs if arguments.quality_epochs is None else arguments.quality_epochs
+    if epochs:
+        whole = {name: measure(name, None, epochs) for name in ("textbook", "ours")}
+        print(f"test macro-F1 after {epochs} epochs on all training notes, with the time that took:")
+        for name, each in whole.items():
+            print(f"  {name:<9}{each['macro_f1']:8.3f}   {each['ms']:8.1f} ms per example")
+
+
+if __name__ == "__main__":
+    main()
