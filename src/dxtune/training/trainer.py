@@ -24,11 +24,12 @@ EVAL_BATCH = 64
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training leaves: figures for metrics/train.json and the two curves. The model is trained in place."""
+    """What training leaves: figures for metrics/train.json, the two curves, and the clock. The model is trained in place."""
 
     metrics: dict[str, Any]
     loss: pl.DataFrame
     validation: pl.DataFrame
+    clock: "StepClock"
 
 
 class BucketTrainer(Trainer):
@@ -58,6 +59,20 @@ def model_parameters(trainer: Trainer) -> list[tuple[str, torch.nn.Parameter]]:
     model = trainer.model
     assert model is not None
     return list(model.named_parameters())
+
+
+class StepClock(TrainerCallback):
+    """Seconds inside optimiser steps: forward, backward and update, without validation and checkpoints."""
+
+    def __init__(self) -> None:
+        self.seconds, self.steps, self.started = 0.0, 0, 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seconds += time.perf_counter() - self.started
+        self.steps += 1
 
 
 class PlainProgress(TrainerCallback):
@@ -133,6 +148,7 @@ def fit(
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_pin_memory=torch.cuda.is_available(),
     )
+    clock = StepClock()
     trainer = BucketTrainer(
         model=model,
         args=arguments,
@@ -140,7 +156,7 @@ def fit(
         train_dataset=Dataset(train.select(columns).to_arrow()),
         eval_dataset=Dataset(validation.select(columns).to_arrow()),
         compute_metrics=lambda output: score(output.label_ids, output.predictions),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience)],
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), clock],
         lengths=train["length"].to_numpy(),
     )
     if arguments.disable_tqdm:
@@ -148,7 +164,7 @@ def fit(
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(PlainProgress())
     trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
-    return _fitted(trainer, settings)
+    return _fitted(trainer, settings, clock)
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -162,7 +178,7 @@ def last_checkpoint(folder: Path) -> str | None:
     return str(max(whole)[1]) if whole else None
 
 
-def _fitted(trainer: BucketTrainer, settings: Train) -> Fitted:
+def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted:
     history = trainer.state.log_history
     loss = pl.DataFrame(
         [(row["step"], round(row["loss"], 6)) for row in history if "loss" in row], schema=["step", "loss"], orient="row"
@@ -186,4 +202,4 @@ def _fitted(trainer: BucketTrainer, settings: Train) -> Fitted:
         "validation_accuracy": round(best["eval_accuracy"], 6),
         "threads": settings.threads,
     }
-    return Fitted(metrics, loss, validation)
+    return Fitted(metrics, loss, validation, clock)
