@@ -160,9 +160,7 @@ def main() -> None:
         for _ in range(arguments.rounds)
     ]
     tokens = rounds[0]["ours"]["tokens"]
-    print(
-        f"{arguments.notes} notes a round of {tokens:.0f} tokens; ms per example in a step, median of {arguments.rounds} rounds:"
-    )
+    print(f"{arguments.notes} notes a round of {tokens:.0f} tokens; ms per example in a step, median of {arguments.rounds}:")
     for name in ("textbook", "ours"):
         print(f"  {name:<9}{statistics.median(each[name]['ms'] for each in rounds):8.1f}")
     ratios = [each["textbook"]["ms"] / each["ours"]["ms"] for each in rounds]
