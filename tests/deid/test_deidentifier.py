@@ -14,7 +14,7 @@ from dxtune.deid import Deidentifier, Span, audit
 from dxtune.deid.spans import TYPES
 
 ENGINE = Deidentifier(b"a key for the tests")
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[2].parent / "shared/data"
 
 # kind, sentence, what must be gone, type
 IDENTIFIERS = [
