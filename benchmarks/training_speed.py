@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dxtune.evaluation.metrics import macro_f1
+from dxtune.evaluation.metrics import macro_f1, softmax
 from dxtune.params import Params, load_params
 from dxtune.paths import Paths
 from dxtune.shards import read_corpus
@@ -75,7 +75,7 @@ def textbook(params: Params, splits: dict[str, pl.DataFrame], classes: int, epoc
         run = Run(clock.seconds, time.perf_counter() - started)
         if "test" in splits:
             output = trainer.predict(padded(splits["test"]))
-            run.macro_f1 = macro_f1(output.label_ids, _softmax(output.predictions))
+            run.macro_f1 = macro_f1(output.label_ids, softmax(output.predictions))
     return run
 
 
@@ -95,7 +95,7 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
     pad_id, train = pad_token_id(base), splits["train"]
 
     def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        return {"macro_f1": macro_f1(truth, _softmax(logits)), "accuracy": float((logits.argmax(1) == truth).mean())}
+        return {"macro_f1": macro_f1(truth, softmax(logits)), "accuracy": float((logits.argmax(1) == truth).mean())}
 
     validation = splits.get("validation", train.head(1))
     with TemporaryDirectory() as folder:
@@ -110,13 +110,8 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
 
     if "test" in splits:
         scores = classification.in_batches(logits, splits["test"]["input_ids"].to_list(), pad_id, bf16)
-        run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), _softmax(scores))
+        run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), softmax(scores))
     return run
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    odds = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(odds / odds.sum(1, keepdims=True))
 
 
 def measure(recipe: str, notes: int | None, epochs: int) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from dxtune.evaluation.metrics import softmax
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import keep_memory, resolve_precision
 
@@ -64,5 +65,4 @@ class Predictor:
             return self.model(input_ids, attention_mask)["logits"]
 
         scores = classification.in_batches(logits, tokens["input_ids"].to_list(), self.settings["pad_token_id"], self.bf16)
-        odds = np.exp(scores - scores.max(1, keepdims=True, initial=-np.inf))
-        return np.asarray(odds / odds.sum(1, keepdims=True))
+        return softmax(scores)

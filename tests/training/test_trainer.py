@@ -79,14 +79,21 @@ def test_it_learns_and_two_runs_are_the_same_bit_for_bit(tiny_model: Path, tmp_p
 def test_the_best_epoch_is_kept(tiny_model: Path, tmp_path: Path) -> None:
     model, fitted = train(tiny_model, tmp_path / "a", lr=0.5, epochs=6, patience=2, max_grad_norm=100.0)
     curve = fitted.validation
-    best = curve["macro_f1"].max()
-    assert fitted.metrics["validation_macro_f1"] == best
-    assert fitted.metrics["best_epoch"] == curve.filter(pl.col("macro_f1") == best)["epoch"][0]
+    steps = (curve["macro_f1"] * 40).round()
+    best = curve.filter(steps == steps.max()).row(-1, named=True)
+    assert (fitted.metrics["best_epoch"], fitted.metrics["validation_macro_f1"]) == (best["epoch"], best["macro_f1"])
     assert curve.height < 6, "a rate this high makes no progress, so patience ends it"
     frame = tokens(40, 1)
     with torch.inference_mode():
         logits = model.eval()(**classification.pad([{"input_ids": ids} for ids in frame["input_ids"].to_list()], 0))["logits"]
-    assert macro_f1(frame["label_id"].to_numpy(), logits.softmax(-1).numpy()) == pytest.approx(best, abs=1e-6)
+    assert macro_f1(frame["label_id"].to_numpy(), logits.softmax(-1).numpy()) == pytest.approx(best["macro_f1"], abs=1e-6)
+
+
+def test_epochs_less_than_a_note_apart_are_equals_and_the_later_is_kept(tiny_model: Path, tmp_path: Path) -> None:
+    _, fitted = train(tiny_model, tmp_path / "a", lr=1e-12, epochs=4, patience=2)
+    assert fitted.validation["macro_f1"].n_unique() == 1, "a rate this low changes nothing"
+    assert fitted.metrics["epochs"] == 3, "equals are no progress: patience ends it"
+    assert fitted.metrics["best_epoch"] == 3
 
 
 KILLED = """

@@ -19,6 +19,16 @@ Floats = npt.NDArray[np.float64]
 BINS = 10
 
 
+def softmax(logits: Floats) -> Floats:
+    """The probabilities of (n, classes) logits; each row sums to 1.
+
+    >>> softmax(np.array([[0.0, np.log(3.0)]])).round(2).tolist()
+    [[0.25, 0.75]]
+    """
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
 def accuracy(labels: Labels, probabilities: Floats) -> float:
     """The share of notes whose most probable class is the true one.
 

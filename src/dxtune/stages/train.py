@@ -26,7 +26,7 @@ from dxtune.training.machine import prepare, resolve_precision
 def run(params: Params, paths: Paths) -> None:
     """Writes the fine-tuned model with its tokenizer, label map and settings."""
     prepare(params.train.threads, params.train.seed)  # before torch allocates
-    from dxtune.evaluation.metrics import accuracy, macro_f1
+    from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
     from dxtune.tasks import classification
     from dxtune.training.attention import use_fast_attention
     from dxtune.training.trainer import fit
@@ -45,8 +45,7 @@ def run(params: Params, paths: Paths) -> None:
     classification.fit_head(model, train["input_ids"].to_list(), train["label_id"].to_numpy(), pad_id, precision == "bf16")
 
     def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        probabilities = odds / odds.sum(1, keepdims=True)
+        probabilities = softmax(logits)
         return {"macro_f1": macro_f1(truth, probabilities), "accuracy": accuracy(truth, probabilities)}
 
     checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)

@@ -13,13 +13,22 @@ import numpy as np
 import polars as pl
 import torch
 from datasets import Dataset
-from transformers import EarlyStoppingCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    EvalPrediction,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from transformers.trainer_callback import PrinterCallback
 
 from dxtune.params import Train
 from dxtune.training.sampler import BucketSampler
 
 EVAL_BATCH = 64
+LATER_WINS = 1e-9
+"""What an epoch is worth: nothing against one validation note, enough to decide between equals."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +74,13 @@ class StepClock(TrainerCallback):
     """Seconds inside optimiser steps: forward, backward and update, without validation and checkpoints."""
 
     def __init__(self) -> None:
-        self.seconds, self.steps, self.started = 0.0, 0, 0.0
+        self.seconds, self.started = 0.0, 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.started = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.seconds += time.perf_counter() - self.started
-        self.steps += 1
 
 
 class PlainProgress(TrainerCallback):
@@ -111,13 +119,22 @@ def fit(
     precision: str,
     checkpoints: Path,
 ) -> Fitted:
-    """Trains `model` in place and leaves it at its best epoch by validation macro-F1.
+    """Trains `model` in place and leaves it at its best epoch by validation macro-F1, counted in steps of one note.
+
+    A difference below what one validation note can make is noise, so such epochs are equals and the later one is kept: with
+    the learning rate decayed it is the settled one. Equals do not count as progress for `patience`.
 
     train, validation: tables of records.TOKENS. score: (labels, logits) to metrics with `macro_f1`. checkpoints: a folder
     that belongs to exactly these inputs: an unfinished run found there is continued, and gives the same weights.
     """
     columns = ["input_ids", "label_id"]
     validation = validation.sort("length", "note_id")
+
+    def metrics_of(output: EvalPrediction) -> dict[str, float]:
+        metrics = score(np.asarray(output.label_ids), np.asarray(output.predictions))
+        steps = round(metrics["macro_f1"] * validation.height)
+        return metrics | {"selection": steps / validation.height + LATER_WINS * (trainer.state.epoch or 0.0)}
+
     steps_per_epoch = -(-train.height // settings.batch_size)
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -137,7 +154,7 @@ def fit(
         save_strategy="epoch",
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="macro_f1",
+        metric_for_best_model="selection",
         greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
         logging_steps=max(1, steps_per_epoch // 10),
@@ -155,8 +172,8 @@ def fit(
         data_collator=collate,
         train_dataset=Dataset(train.select(columns).to_arrow()),
         eval_dataset=Dataset(validation.select(columns).to_arrow()),
-        compute_metrics=lambda output: score(output.label_ids, output.predictions),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=settings.patience), clock],
+        compute_metrics=metrics_of,
+        callbacks=[EarlyStoppingCallback(settings.patience, 0.5 / validation.height), clock],
         lengths=train["length"].to_numpy(),
     )
     if arguments.disable_tqdm:
@@ -189,7 +206,7 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
         schema=["epoch", "loss", "macro_f1", "accuracy"],
         orient="row",
     )
-    best = max(rows, key=lambda row: (row["eval_macro_f1"], -row["epoch"]))
+    best = max(rows, key=lambda row: row["eval_selection"])
     optimizer = trainer.optimizer
     assert optimizer is not None
     metrics = {
