@@ -1,6 +1,7 @@
 """The `dxtune` command: one verb for each stage, and what people do beside the pipeline. Parses, calls, prints."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -48,6 +49,32 @@ def check() -> None:
 
     load_params()
     write_text("params.yaml is valid\n", Path("locks/params.ok"))
+
+
+@app.command("key")
+def key_() -> None:
+    """Make the secret key of de-identification if there is none, and record the fingerprint of the one in use."""
+    from dxtune.deid import key
+
+    root = Path()
+    if not os.environ.get("DXTUNE_DEID_KEY") and key.create(root):
+        typer.echo("made dxtune.key (mode 600): keep it out of git, and back it up where only you can read it")
+    typer.echo(f"{key.RECORD}: {key.record(root, key.secret_key(root))}")
+
+
+@app.command("deid-eval")
+def deid_eval(
+    gold: Annotated[
+        Path, typer.Argument(help="Annotated notes, a JSON object a line: id, text, spans [[start, end, type], ...].")
+    ],
+    worst: Annotated[int, typer.Option(help="How many misses to list.")] = 20,
+    show_text: Annotated[bool, typer.Option("--show-text", help="Show the text of misses: it is PHI.")] = False,
+) -> None:
+    """Score the de-identifier on notes of your own: recall by type with its lower bound, what is lost, the worst misses."""
+    from dxtune.deid import Deidentifier, evaluation, key
+
+    scores = evaluation.evaluate(gold, Deidentifier(key.public_key()))
+    typer.echo(evaluation.report(scores, show_text, worst))
 
 
 @app.command()

@@ -45,6 +45,8 @@ class Collect(_Section):
     """A file (or glob) inside `path` for each split."""
     subgroup_columns: tuple[str, ...]
     """Columns by which results are broken down."""
+    identifier_columns: tuple[str, ...]
+    """Columns whose values (patient name, MRN, address) are masked wherever they stand in the notes, and go no further."""
     max_quarantined_share: Share
     """More unusable rows than this share stop the run."""
     notes: Annotated[int, Field(ge=50)]
@@ -58,6 +60,17 @@ class Deidentify(_Section):
 
     key: Literal["secret", "public"]
     """Whose key makes the pseudonyms: yours, or the one everybody knows (open data only)."""
+    style: Literal["placeholder", "surrogate"]
+    """What stands for an identifier: its type ([NAME]), or a made-up value of its kind."""
+    dates: Literal["year", "shift"]
+    """Of surrogates: the year alone (Safe Harbor), or the date moved by whole weeks, one offset a patient (Expert
+    Determination)."""
+    vote: Literal["none", "spacy", "transformers"]
+    """A second opinion on sentences with doubtful words; it only adds."""
+    vote_model: str | None
+    """Of the second opinion: a spaCy package, a local folder, or a Hub id."""
+    vote_revision: str | None
+    """The commit hash of a Hub id."""
     min_full_recall: Share
     """Synthetic notes: the least share of gold spans that must be fully masked."""
 
@@ -172,6 +185,10 @@ class Params(_Section):
             raise ValueError("collect.splits or collect.split_column is set, but preprocess.split is not: set it to predefined")
         if not says_split and preprocess.split == "predefined":
             raise ValueError("preprocess.split is predefined, but nothing says the split: set collect.splits or split_column")
+        if self.deidentify.dates == "shift" and self.deidentify.style != "surrogate":
+            raise ValueError("deidentify.dates: shift needs deidentify.style: surrogate, because a placeholder holds no date")
+        if (self.deidentify.vote == "none") != (self.deidentify.vote_model is None):
+            raise ValueError("deidentify.vote and deidentify.vote_model go together: set both, or none and null")
         if collect.splits and set(collect.splits) != set(SPLITS):
             raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
         return self

@@ -21,6 +21,11 @@ class Paths:
         return self.root / "data/deidentified"
 
     @property
+    def audit(self) -> Path:
+        """What was masked, where and why: offsets and keyed hashes, no text."""
+        return self.root / "data/deidentification_audit.parquet"
+
+    @property
     def processed(self) -> Path:
         """labels.json, and a corpus for each split."""
         return self.root / "data/processed"

@@ -35,6 +35,19 @@ DEIDENTIFIED: Schema = {
     "split": pl.String,
 }
 
+# data/deidentification_audit.parquet: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
+# scorer;
+# `value`: keyed hash of what stood there, so that equal values can be told to be equal. No text.
+AUDIT: Schema = {
+    "note_id": pl.String,
+    "start": pl.Int32,
+    "end": pl.Int32,
+    "type": pl.String,
+    "rule": pl.String,
+    "confidence": pl.Float32,
+    "value": pl.String,
+}
+
 # data/processed/<split>
 PROCESSED: Schema = {
     "note_id": pl.String,

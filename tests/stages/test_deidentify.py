@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from dxtune import records, shards
-from dxtune.deid import Deidentifier
+from dxtune.deid import Deidentifier, key
+from dxtune.deid.deidentifier import Deidentified
 from dxtune.errors import DataError, LeakageError, ParamsError
 from dxtune.params import Params, load_params
 from dxtune.paths import Paths
@@ -94,10 +95,10 @@ def test_too_low_a_recall_is_a_leak(paths: Paths, settings: Callable[..., Params
 def test_what_is_left_is_a_leak_that_is_not_quoted(
     paths: Paths, settings: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing(self: Deidentifier, texts: list[str], _: list[str]) -> tuple[list[str], list[list[object]]]:
-        return texts, [[] for _ in texts]
+    def nothing(self: Deidentifier, texts: list[str], *_: object) -> Deidentified:
+        return Deidentified(texts, *([[] for _ in texts] for _ in range(3)))
 
-    monkeypatch.setattr(Deidentifier, "deidentify_with_spans", nothing)
+    monkeypatch.setattr(Deidentifier, "examine", nothing)
     with pytest.raises(LeakageError, match="MRN") as caught:
         deidentify.run(settings(), paths)
     assert "n-" in str(caught.value)
@@ -112,7 +113,7 @@ def test_an_empty_text_is_an_error(paths: Paths, settings: Callable[..., Params]
 
 
 def test_a_secret_key_is_asked_for_with_the_remedy(paths: Paths, settings: Callable[..., Params]) -> None:
-    with pytest.raises(ParamsError, match="openssl rand -hex 32"):
+    with pytest.raises(ParamsError, match="dxtune key"):
         deidentify.run(settings("table", key="secret"), paths)
 
 
@@ -123,6 +124,9 @@ def test_key_file_must_be_private_and_long(paths: Paths, settings: Callable[...,
     with pytest.raises(DataError, match="chmod 600"):
         deidentify.run(settings("table", key="secret"), paths)
     file.chmod(0o600)
+    with pytest.raises(ParamsError, match="run `dxtune key`"):
+        deidentify.run(settings("table", key="secret"), paths)
+    key.record(paths.root, key.secret_key(paths.root))
     deidentify.run(settings("table", key="secret"), paths)
     assert metrics(paths)["key_fingerprint"] == Deidentifier(b"0123456789abcdef0123456789abcdef").key_fingerprint
     file.write_text("short")
@@ -142,7 +146,49 @@ def test_the_key_of_the_environment_and_of_dvc_root(
     for setup in ({}, {"DXTUNE_DEID_KEY": "e" * 32}):
         for name, value in setup.items():
             monkeypatch.setenv(name, value)
+        key.record(paths.root, key.secret_key(paths.root))
         deidentify.run(settings("table", key="secret"), paths)
         fingerprints.append(metrics(paths)["key_fingerprint"])
     deidentify.run(settings("table", key="public"), paths)
     assert len({*fingerprints, metrics(paths)["key_fingerprint"]}) == 3
+
+
+def test_the_key_command_makes_a_private_key_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DXTUNE_DEID_KEY", "DVC_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    assert key.create(tmp_path) and not key.create(tmp_path)
+    assert (tmp_path / "dxtune.key").stat().st_mode & 0o777 == 0o600
+    secret = key.secret_key(tmp_path)
+    assert len(secret) == 64
+    fingerprint = key.record(tmp_path, secret)
+    assert (
+        fingerprint in (tmp_path / "locks/key.json").read_text()
+        and secret.decode() not in (tmp_path / "locks/key.json").read_text()
+    )
+    assert key.recorded_key(tmp_path) == secret
+
+
+def test_values_of_identifier_columns_are_masked_and_go_no_further(tmp_path: Path, settings: Callable[..., Params]) -> None:
+    notes = frame(sex="f", who="Fever Quillfeather", number="00-771", split="train")
+    texts = ["Mr. Smith came with FEVER. Ask Fever about 771.", "quillfeather improved."]
+    shards.write_corpus(notes.with_columns(text=pl.Series(texts)), tmp_path / "data/raw")
+    params = settings("table", key="public")
+    params = params.model_copy(update={"collect": params.collect.model_copy(update={"identifier_columns": ("who", "number")})})
+    paths = Paths(tmp_path)
+    deidentify.run(params, paths)
+    out = shards.read_corpus(paths.deidentified)
+    assert not {"who", "number"} & set(out.columns)
+    assert not any(word in text.lower() for text in out["text"] for word in ("fever", "771", "quillfeather"))
+
+
+def test_the_audit_table_says_where_and_why_without_text(paths: Paths, settings: Callable[..., Params]) -> None:
+    deidentify.run(settings(), paths)
+    table = pl.read_parquet(paths.audit)
+    assert dict(table.schema) == dict(records.AUDIT)
+    assert [NOTE[a:b] for a, b in table.filter(pl.col("note_id") == table["note_id"][0]).select("start", "end").iter_rows()] == [  # noqa: E501
+        "Quillfeather", "441772", "3/4/2019",
+    ]  # fmt: skip
+    assert table["rule"].to_list()[1:3] == ["grammar", "grammar"]
+    same = table.filter(pl.col("type") == "NAME")["value"]
+    assert same.len() == 2 and same.n_unique() == 1, "equal values have equal hashes"
+    assert "Quillfeather" not in paths.audit.read_bytes().decode("latin-1")

@@ -1,12 +1,21 @@
 """What de-identification did: counts, and recall where gold spans are known. No text, no offsets."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dxtune.deid.spans import Span
-from dxtune.deid.structured import residual
+import polars as pl
 
+from dxtune import records
+from dxtune.deid import lexicon, scorer
+from dxtune.deid.deidentifier import Deidentified, Deidentifier
+from dxtune.deid.engine import RULES
+from dxtune.deid.spans import Span
+
+STRUCTURED = frozenset(
+    {"PHONE", "FAX", "EMAIL", "SSN", "MRN", "HEALTH_PLAN", "ACCOUNT", "VEHICLE", "DEVICE", "URL", "IP", "BIOMETRIC", "ID"}
+)
 Gold = Sequence[Mapping[str, Any]]
 
 
@@ -62,7 +71,48 @@ def recall(texts: Sequence[str], spans: Sequence[Sequence[Span]], gold: Sequence
     }
 
 
-def leaks(names: Iterable[str], texts: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """The notes in which a structured identifier is left, each by name and types."""
-    found = ((name, sorted({span.type for span in residual(text)})) for name, text in zip(names, texts, strict=True))
-    return [(name, kinds) for name, kinds in found if kinds]
+def leaks(
+    names: Iterable[str], texts: Sequence[str], done: Deidentified, known: Sequence[str] | None, engine: Deidentifier
+) -> list[tuple[str, list[str]]]:
+    """The notes in which an identifier is left, each by name and types: the second look of 164.514(b)(2)(ii).
+
+    With placeholders: whatever the engine finds in the output. With surrogates: a structured value that it found before. In
+    both: a
+    whole value of an identifier column.
+    """
+    if engine.style == "placeholder":
+        again = engine.spans_of(done.texts)
+        left = [{span.type for span in spans} for spans in again]
+    else:
+        left = [
+            {kind for start, end, kind in spans if kind in STRUCTURED and text[start:end] in clean}
+            for text, clean, spans in zip(texts, done.texts, done.spans, strict=True)
+        ]
+    for kinds, clean, values in zip(left, done.texts, known or [""] * len(texts), strict=True):
+        low = clean.lower()
+        kinds |= {"KNOWN" for value in values.lower().split("\n") if len(value) > 3 and value in low}
+    return [(name, sorted(kinds)) for name, kinds in zip(names, left, strict=True) if kinds]
+
+
+def versions() -> dict[str, str]:
+    """What the engine was made of: the first digits of the checksums of its lexicon and its scorer."""
+    return {"lexicon": lexicon.version(), "scorer": scorer.version()}
+
+
+def table(names: Iterable[str], texts: Sequence[str], done: Deidentified, engine: Deidentifier) -> pl.DataFrame:
+    """The audit table, records.AUDIT: where, what kind, why, how sure, and a keyed hash of what stood there. No text.
+
+    confidence: 1 where a pattern or a structured column says so, else the logistic of the scorer's margin.
+    """
+    rows = [
+        (name, start, end, kind, RULES[rule], _confidence(rule, margin), engine.digest(kind, text[start:end].lower()))
+        for name, text, spans, rules, margins in zip(names, texts, done.spans, done.rules, done.margins, strict=True)
+        for (start, end, kind), rule, margin in zip(spans, rules, margins, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=records.AUDIT, orient="row")
+
+
+def _confidence(rule: int, margin: int) -> float:
+    if RULES[rule] in ("grammar", "known"):
+        return 1.0
+    return round(1 / (1 + math.exp(-max(min(margin, 3000), -3000) / 100)), 4)

@@ -1,81 +1,175 @@
-"""Deidentifier: finds protected health information and replaces it with typed placeholders."""
+"""Deidentifier: finds protected health information and replaces it with typed placeholders, or with surrogates."""
 
 import hashlib
 import hmac
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from dxtune.deid import names, structured
-from dxtune.deid.spans import Span, merge, replace
+import numpy as np
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-Known = dict[str, set[str]]
+from dxtune.deid import engine
+from dxtune.deid.key import fingerprint_of
+from dxtune.deid.spans import Span, replace
+from dxtune.deid.tokens import LETTERS, Ints, tokenize
+from dxtune.deid.vote import Voter, add_votes
+
+BATCH = 1 << 18
+"""Characters that are looked at together: enough for numpy's passes to be worth it, little enough for memory."""
+
+
+@dataclass(frozen=True)
+class Deidentified:
+    """Notes without identifiers, what was found in them, and why: `rules` and `margins` are those of engine.Findings, span
+    by span."""
+
+    texts: list[str]
+    spans: list[list[Span]]
+    rules: list[list[int]]
+    margins: list[list[int]]
 
 
 class Deidentifier:
-    """Safe Harbor de-identification (45 CFR 164.514(b)(2)) with no state but the key of its pseudonyms.
+    """Safe Harbor de-identification (45 CFR 164.514(b)(2)) with no state but the key of its pseudonyms and surrogates.
+
+    style: placeholder ([NAME], [DATE-2019]) or surrogate (other names, other numbers). dates, with surrogates: year alone,
+    or shift by
+    whole weeks, the same for all notes of a patient, which Safe Harbor does not allow (Expert Determination, 164.514(b)(1)).
+    voter: a model that may add spans in sentences with doubtful words.
 
     >>> engine = Deidentifier(b"sixteen bytes or more")
     >>> engine.deidentify(["Mr. Zbigniew Foley, MRN 204117, seen 3/4/2019 for Parkinson's disease. BP 120/80."])
-    ["Mr. [NAME] [NAME], MRN [MRN], seen [DATE-2019] for Parkinson's disease. BP 120/80."]
+    ["Mr. [NAME], MRN [MRN], seen [DATE-2019] for Parkinson's disease. BP 120/80."]
     """
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(
+        self,
+        key: bytes,
+        style: Literal["placeholder", "surrogate"] = "placeholder",
+        dates: Literal["year", "shift"] = "year",
+        voter: Voter | None = None,
+    ) -> None:
+        self._key, self.style, self.dates, self.voter = key, style, dates, voter
 
     def spans(self, text: str) -> list[Span]:
         """What to mask in a note by itself: sorted spans inside the text, none overlapping."""
-        return self._spans(text)[0]
+        return self.spans_of([text])[0]
 
-    def spans_of(self, texts: Sequence[str], patient_ids: Sequence[str] | None = None) -> list[list[Span]]:
-        """What to mask in each note; a name in strong context in one note is masked in all notes of its patient."""
-        patients = list(patient_ids) if patient_ids is not None else [str(number) for number in range(len(texts))]
-        found = [self._spans(text) for text in texts]
-        known: Known = {}
-        for patient, (_, strong) in zip(patients, found, strict=True):
-            known.setdefault(patient, set()).update(strong)
-        return [
-            merge([*spans, *names.carried(text, known[patient])], text) if known[patient] else spans
-            for text, patient, (spans, _) in zip(texts, patients, found, strict=True)
-        ]
+    def spans_of(
+        self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
+    ) -> list[list[Span]]:
+        """What to mask in each note; a name in strong context in one note is masked in all notes of its patient.
 
-    def deidentify(self, texts: Sequence[str], patient_ids: Sequence[str] | None = None) -> list[str]:
-        """The notes with placeholders. It looks again until nothing is left: doing it twice changes nothing."""
-        return self.deidentify_with_spans(texts, patient_ids)[0]
+        known: of each note the identifiers in its structured columns, a line each; their words are masked wherever they stand.
+        """
+        return self._find(texts, _patients(texts, patient_ids), known)[0]
 
-    def deidentify_with_spans(
-        self, texts: Sequence[str], patient_ids: Sequence[str] | None = None
-    ) -> tuple[list[str], list[list[Span]]]:
-        """The notes with placeholders, and the spans of the first look, in offsets of the notes given."""
-        patients = list(patient_ids) if patient_ids is not None else [str(number) for number in range(len(texts))]
-        first = spans = self.spans_of(texts, patients)
-        done, rows = list(texts), list(range(len(texts)))
-        while any(spans):
-            for row, some in zip(rows, spans, strict=True):
-                done[row] = replace(done[row], some)
-            changed = {patients[row] for row, some in zip(rows, spans, strict=True) if some}
+    def deidentify(
+        self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
+    ) -> list[str]:
+        """The notes without identifiers. With placeholders, doing it twice changes nothing."""
+        return self.examine(texts, patient_ids, known).texts
+
+    def examine(
+        self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
+    ) -> Deidentified:
+        """The notes without identifiers, and the spans of the first look, in offsets of the notes given.
+
+        With placeholders it looks again until nothing is left.
+        """
+        patients = _patients(texts, patient_ids)
+        spans, rules, margins = self._find(texts, patients, known)
+        if self.style == "surrogate":
+            from dxtune.deid.surrogates import Surrogates
+
+            surrogates = Surrogates(self._key, self.dates, _words_inside(texts, spans))
+            done = [surrogates.replace(*row) for row in zip(texts, spans, patients, strict=True)]
+            return Deidentified(done, spans, rules, margins)
+        done, rows, some = list(texts), list(range(len(texts))), spans
+        while any(some):
+            for row, found in zip(rows, some, strict=True):
+                done[row] = replace(done[row], found)
+            changed = {patients[row] for row, found in zip(rows, some, strict=True) if found}
             rows = [row for row in rows if patients[row] in changed]
-            spans = self.spans_of([done[row] for row in rows], [patients[row] for row in rows])
-        return done, first
+            again = [known[row] for row in rows] if known else None
+            some = self._find([done[row] for row in rows], [patients[row] for row in rows], again)[0]
+        return Deidentified(done, spans, rules, margins)
 
     def pseudonym(self, kind: str, value: str) -> str:
         """What stands for a record number: the same for the same key, and of no use without it (164.514(c))."""
-        digest = hmac.new(self._key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256)
-        return f"{kind[0]}-{digest.hexdigest()[:16]}"
+        return f"{kind[0]}-{self.digest(kind, value)}"
+
+    def digest(self, kind: str, value: str) -> str:
+        """A keyed hash of a value, 16 hexadecimal digits: equal values can be told to be equal, and nothing else."""
+        message = f"{kind}\0{value}".encode("utf-8", "surrogatepass")
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
 
     @property
     def key_fingerprint(self) -> str:
         """Tells keys apart without telling the key."""
-        return hashlib.sha256(b"fingerprint" + self._key).hexdigest()[:12]
+        return fingerprint_of(self._key)
 
-    def _spans(self, text: str) -> tuple[list[Span], set[str]]:
-        readable = text if text.isascii() else _SURROGATES.sub("\ufffd", text)
-        certain = structured.find(readable)
-        taken = merge(certain, readable)
-        people, strong = names.find(readable, taken_with_placeholders(readable, taken))
-        return merge([*certain, *people, *names.carried(readable, strong)], readable), strong
+    def _find(
+        self, texts: Sequence[str], patients: Sequence[str], known: Sequence[str] | None
+    ) -> tuple[list[list[Span]], list[list[int]], list[list[int]]]:
+        spans: list[list[Span]] = [[] for _ in texts]
+        rules: list[list[int]] = [[] for _ in texts]
+        margins: list[list[int]] = [[] for _ in texts]
+        for rows in batches(texts, patients):
+            some = [texts[row] for row in rows]
+            numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients[row] for row in rows))}
+            owners = np.array([numbers[patients[row]] for row in rows])
+            marked = engine.mark(some, owners, known=[known[row] for row in rows] if known else None)
+            found = engine.findings(marked)
+            listed = found.spans(len(some))
+            if self.voter is not None:
+                listed = add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
+            for row, its in zip(rows, listed, strict=True):
+                spans[row] = its
+            told: dict[tuple[int, int, int], tuple[int, int]] | None = None
+            if self.voter is not None:
+                told = {(int(a), int(b), int(c)): (int(d), int(e)) for a, b, c, _, d, e in zip(*found, strict=True)}
+            if told is None:
+                for note, rule, margin in zip(found.note.tolist(), found.rule.tolist(), found.margin.tolist(), strict=True):
+                    rules[rows[note]].append(rule)
+                    margins[rows[note]].append(margin)
+            else:
+                vote = (engine.RULES.index("vote"), 0)
+                for place, row in enumerate(rows):
+                    both = [told.get((place, span.start, span.end), vote) for span in spans[row]]
+                    rules[row], margins[row] = [rule for rule, _ in both], [margin for _, margin in both]
+        return spans, rules, margins
 
 
-def taken_with_placeholders(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Spans and the placeholders of an earlier look, in order: what the search for names leaves alone."""
-    return sorted([*spans, *structured.placeholders(text)])
+def _patients(texts: Sequence[str], patient_ids: Sequence[str] | None) -> list[str]:
+    return list(patient_ids) if patient_ids is not None else [str(number) for number in range(len(texts))]
+
+
+def batches(texts: Sequence[str], patients: Sequence[str]) -> list[list[int]]:
+    """The notes that are looked at together, by number: about BATCH characters, and all the notes of a patient in one batch."""
+    of_patient: dict[str, list[int]] = {}
+    for row, patient in enumerate(patients):
+        of_patient.setdefault(patient, []).append(row)
+    result: list[list[int]] = []
+    size = 0
+    for rows in of_patient.values():
+        characters = sum(len(texts[row]) for row in rows)
+        if not result or size + characters > BATCH:
+            result.append([])
+            size = 0
+        result[-1] += rows
+        size += characters
+    return result
+
+
+def _by_note(notes: int, note: Ints, start: Ints, end: Ints) -> list[list[tuple[int, int]]]:
+    result: list[list[tuple[int, int]]] = [[] for _ in range(notes)]
+    for owner, a, b in zip(note.tolist(), start.tolist(), end.tolist(), strict=True):
+        result[owner].append((a, b))
+    return result
+
+
+def _words_inside(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> frozenset[int]:
+    """The hashes of all words inside identifiers: what no surrogate may contain."""
+    inside = tokenize(["\n".join(text[start:end] for start, end, _ in some) for text, some in zip(texts, spans, strict=True)])
+    return frozenset(inside.word[(inside.kind == LETTERS) & (inside.end - inside.start > 2)].tolist())

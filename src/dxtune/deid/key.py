@@ -1,13 +1,18 @@
 """The key of the pseudonyms: yours for real notes, the public one for open data."""
 
+import hashlib
+import json
 import os
+import secrets
 import stat
 from pathlib import Path
 
 from dxtune.errors import DataError, ParamsError
+from dxtune.shards import write_json
 
 PUBLIC_KEY = b"dxtune public key: open data only"
-_CREATE = "make one with `umask 077; openssl rand -hex 32 > dxtune.key`, keep it out of git, and back it up"
+FILE, RECORD = "dxtune.key", "locks/key.json"
+_CREATE = "make one with `dxtune key`, keep it out of git, and back it up"
 
 
 def public_key() -> bytes:
@@ -32,6 +37,42 @@ def secret_key(root: Path) -> bytes:
     if mode & 0o077:
         raise DataError(f"dxtune.key has the mode {mode:o}, so that others may read it: expected 600: chmod 600 dxtune.key")
     return _long_enough(path.read_bytes().strip(), "dxtune.key")
+
+
+def create(root: Path) -> bool:
+    """Whether dxtune.key was made now: 256 random bits, readable by its owner alone. One that is there is left as it is."""
+    path = Path(os.environ.get("DVC_ROOT") or root) / FILE
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32) + "\n")
+    return True
+
+
+def record(root: Path, key: bytes) -> str:
+    """The fingerprint of a key, written to locks/key.json, on which the stage depends: another key, and it runs again."""
+    fingerprint = fingerprint_of(key)
+    write_json({"key_fingerprint": fingerprint}, root / RECORD)
+    return fingerprint
+
+
+def recorded_key(root: Path) -> bytes:
+    """The secret key, once it is the one whose fingerprint locks/key.json holds. Raises ParamsError where it is another one."""
+    key, path = secret_key(root), root / RECORD
+    recorded = json.loads(path.read_text(encoding="utf-8"))["key_fingerprint"] if path.is_file() else "none"
+    if (found := fingerprint_of(key)) != recorded:
+        raise ParamsError(
+            f"{RECORD} names the key {recorded}, but the key at hand is {found}: run `dxtune key` to take the one at hand (all notes are "  # noqa: E501
+            "then de-identified again), or bring back the other one"
+        )
+    return key
+
+
+def fingerprint_of(key: bytes) -> str:
+    """12 hexadecimal digits that tell keys apart without telling the key."""
+    return hashlib.sha256(b"fingerprint" + key).hexdigest()[:12]
 
 
 def _long_enough(key: bytes, where: str) -> bytes:

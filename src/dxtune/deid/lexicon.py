@@ -1,99 +1,163 @@
-"""What a word is evidence of: safe words and doubtful ones, read from safe_words.txt; medical endings; context words."""
+"""What is known of 300,000 words: how common each is in English, as a name, as a place, in clinical language.
 
-# ruff: noqa: E501, SIM905 (tables: a line a family)
+lexicon.tsv.xz is made by build_lexicon.py from openly licensed sources, which its first lines name. Here it becomes one
+table of
+64-bit entries: the upper bits tell words apart, the lower ones hold what is known, so that a word costs one look.
+"""
+
+import hashlib
+import lzma
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
-HERE = Path(__file__).parent
+import numpy as np
 
-SAFE, DOUBTFUL, UNKNOWN = 0, 1, 2
-# Endings that medicine uses and names hardly ever do; only for words of seven letters and more.
-ENDINGS = (
-    "itis", "osis", "oses", "emia", "emic", "uria", "pathy", "pathic", "ectomy", "otomy", "ostomy", "plasty", "scopy", "scopic", "graphy",
-    "graphic", "ology", "ologist", "ological", "ologic", "algia", "plegia", "paresis", "penia", "phagia", "phasia", "megaly", "cyte",
-    "cytes", "cytosis", "genic", "genesis", "oma", "omas", "omatous", "prazole", "statin", "sartan", "pril", "olol", "dipine", "mycin",
-    "micin", "cillin", "floxacin", "cycline", "azole", "tidine", "triptan", "setron", "mab", "tinib", "parin", "xaban", "gliptin",
-    "gliflozin", "glutide", "zepam", "zolam", "barbital", "caine", "pramine", "oxetine", "azepine", "sone", "solone", "terol", "phylline",
-    "thiazide", "semide", "vir", "vudine", "ciclovir", "platin", "taxel", "rubicin", "ectasis", "ectasia", "rrhea", "rrhagia", "trophy",
-    "trophic", "ular", "eal", "ation", "ations", "tion", "tions", "ment", "ness", "ically", "ously", "ively", "ingly", "ated", "ating",
-    "ized", "izing", "ization", "ility", "ivity", "tive", "ious", "therapy", "gram", "grams", "toxicity", "oxic", "philia", "phobia",
-)  # fmt: skip
-EPONYM_HEADS = frozenset(
-    "disease diseases syndrome syndromes sign signs test tests maneuver manoeuvre criteria criterion score scale index stage staging grade "
-    "classification catheter catheters tube drain bag esophagus oesophagus lymphoma carcinoma sarcoma tumor tumour fracture fractures "
-    "contracture palsy paralysis thyroiditis encephalopathy phenomenon reflex point triad law node nodes nodule cell cells body bodies "
-    "space pouch ligament duct gland canal procedure operation repair bypass fundoplication monitor stain agar solution ringer lesion "
-    "lines line hernia ulcer disorder dementia chorea ataxia dystrophy atrophy anomaly malformation tetralogy position forceps clamp "
-    "retractor stent filter valve graft lobectomy gastrectomy esophagectomy colectomy pancreatoduodenectomy disorder nevus purpura "
-    "nephritis arteritis granulomatosis cardiomyopathy apnea respirations breathing pulse murmur formula equation method technique "
-    "protocol regimen trial study splint collar boot bandage rule rules tear deformity cyst abscess neuroma nodosa exam examination "
-    "angina aphasia area equine osteotomy arthroplasty fusion block questionnaire inventory scoring coma depression toe view palsies".split()
-)
-GENERIC_PLACES = frozenset(
-    "the this that our your a an of at in to from and or for on by with emergency outpatient inpatient medical general community "
-    "local outside other same day prior previous current tertiary acute care primary urgent home health mental behavioral public "
-    "teaching children's childrens women's surgical pain sleep memory wound heart cancer diabetes stroke trauma burn dialysis infusion "
-    "rehab rehabilitation nursing skilled long term assisted living medicine family internal walk-in free specialty follow-up follow "
-    "up hospital clinic center university state county city regional national academic private nearest another each every his her their "
-    "pre post per data call level course transferred admitted referring large small rural high middle elementary grade graduate "
-    "preschool poison control fitness community-based retirement group adult pediatric veterans night fertility travel eye vision "
-    "dental anticoagulation coumadin blood birth surgery".split()
-)
-MONTHS_AND_DAYS = frozenset(
-    "january february march april may june july august september october november december monday tuesday wednesday thursday friday "
-    "saturday sunday".split()
-)
+from dxtune.deid.grammar import word_codes
+from dxtune.deid.tokens import Bytes, Hashes, Ints, hash_words
+
+FILE = Path(__file__).parent / "lexicon.tsv.xz"
+FLAGS = "deamwo"  # drug, eponym, abbreviation, month, weekday, organism
+_BITS = {"english": 4, "capital": 3, "surname": 3, "first": 3, "place": 3, "clinical": 3, "flags": 6, "kind": 5, "code": 8}
+KNOWN = (1 << 25) - 1
+"""The bits of an entry that come from the lexicon itself; above them stand the kind of the word and its class in the
+grammar."""
+_WIDTH = sum(_BITS.values())
+_SLOTS = 1 << 20
+_CHUNK = 1 << 18
 
 
-CONTRACTIONS = frozenset("can't won't shan't ain't let's y'all ma'am o'clock gov't dep't int'l".split())
-CONTRACTED_ENDS = ("'m", "'ve", "'ll", "'d", "'re", "'s", "n't")
-CONTRACTED = frozenset(
-    "i you he she it we they who what that this there here how where when why do does did is are was were have has had could would "
-    "should must need might ought everyone everything someone something nothing nobody one".split()
-)
+# What a word is, in one small number: for the neighbours' sake.
+(UNKNOWN, FUNCTION, COMMON, WORD_AND_NAME, FIRST, SURNAME, BOTH_NAMES, PLACE, PROPER, RARE, RARE_NAME, NAME_ONLY, MEDICAL, SOME_MEDICAL, MEDICAL_NAME, DRUG, ABBREVIATION, PLACE_NAME) = range(18)  # fmt: skip  # noqa: E501
 
 
-def read_words(path: Path) -> list[str]:
-    """The words of a list, in its order: separated by white space, `#` starts a comment."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [word for line in lines for word in line.split("#")[0].split()]
+class Entry(NamedTuple):
+    """What is known of a word. english 0-8, capital 0-4, surname and first 0-7, place 0-5, clinical 0-5; letters of FLAGS."""
+
+    english: int
+    capital: int
+    surname: int
+    first: int
+    place: int
+    clinical: int
+    flags: str
+
+
+def _lines() -> list[str]:
+    text = lzma.decompress(FILE.read_bytes()).decode("utf-8")
+    return [line for line in text.split("\n") if line and not line.startswith("#")]
 
 
 @cache
-def safe_words() -> dict[str, bool]:
-    """Every safe word, lower case, and whether it is a name as well."""
-    lines = (HERE / "safe_words.txt").read_text(encoding="utf-8").splitlines()
-    return {line.removesuffix(" ?"): line.endswith(" ?") for line in lines if not line.startswith("#")}
+def entries() -> dict[str, Entry]:
+    """Every word and what is known of it. For building and training: it takes a second and much memory."""
+    rows = (line.split("\t") for line in _lines())
+    return {row[0]: Entry(int(row[1]), int(row[2]), int(row[3]), int(row[4]), int(row[5]), int(row[6]), row[7]) for row in rows}
 
 
 @cache
-def clinical_words() -> frozenset[str]:
-    """The words of clinical language alone: evidence that a phrase is medicine and not a place."""
-    return frozenset(read_words(HERE / "words/clinical.txt"))
+def version() -> str:
+    """The first 12 digits of the lexicon's sha256."""
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()[:12]
 
 
 @cache
-def name_words() -> frozenset[str]:
-    """Common words that are given names, surnames or places as well."""
-    return frozenset(read_words(HERE / "words/names.txt"))
+def _table() -> Hashes:
+    lines = _lines()
+    split = [line.partition("\t") for line in lines]
+    words = [word for word, _, _ in split]
+    hashes = np.concatenate([hash_words(words[at : at + 16384]) for at in range(0, len(words), 16384)])
+    known = np.zeros(len(words), np.uint64)
+    columns = np.frombuffer("".join(rest[:11] for _, _, rest in split).encode("ascii"), np.uint8).reshape(-1, 11)[:, ::2] - 48
+    shift = 0
+    for place, bits in enumerate((4, 3, 3, 3, 3, 3)):
+        if bits:
+            known |= columns[:, place].astype(np.uint64) << np.uint64(shift)
+        shift += bits
+    for row, (_, _, rest) in enumerate(split):
+        if len(rest) > 12:
+            known[row] |= np.uint64(sum(1 << FLAGS.index(flag) for flag in rest[12:]) << 19)
+    hashes, known = _with_codes(hashes, known)
+    known |= kinds(known.astype(np.int64)).astype(np.uint64) << np.uint64(25)
+    table = np.zeros(_SLOTS, np.uint64)
+    entry = (hashes >> np.uint64(_WIDTH) << np.uint64(_WIDTH)) | known
+    slot = (hashes & np.uint64(_SLOTS - 1)).astype(np.int64)
+    while len(slot):
+        free = np.flatnonzero(table[slot] == 0)
+        _, one_each = np.unique(slot[free], return_index=True)
+        placed = free[one_each]
+        table[slot[placed]] = entry[placed]
+        later = np.ones(len(slot), bool)
+        later[placed] = False
+        slot, entry = (slot[later] + 1) % _SLOTS, entry[later]
+    return table
 
 
-@cache
-def verdict(word: str) -> int:
-    """SAFE, DOUBTFUL (a word and a name) or UNKNOWN, whatever the case of the word.
+def _with_codes(hashes: Hashes, known: Hashes) -> tuple[Hashes, Hashes]:
+    """The entries, with the class that a word has in the grammar; words that only the grammar knows are added."""
+    words = word_codes()
+    forms = sorted(words)
+    codes = np.array([ord(words[form]) for form in forms], np.uint64) << np.uint64(30)
+    own = hash_words(forms)
+    order = np.argsort(hashes)
+    place = np.minimum(np.searchsorted(hashes, own, sorter=order), len(hashes) - 1)
+    found = hashes[order[place]] == own
+    known = known.copy()
+    known[order[place[found]]] |= codes[found]
+    return np.concatenate([hashes, own[~found]]), np.concatenate([known, codes[~found]])
 
-    >>> verdict("Auscultation"), verdict("Rose"), verdict("Zbigniew"), verdict("Pancreatoduodenectomy")
-    (0, 1, 2, 0)
-    >>> [verdict(word) for word in ("I've", "Don't", "They’ll", "Can't", "D'Souza")]
-    [0, 0, 0, 0, 2]
-    """
-    word = word.lower().replace("’", "'")
-    known = safe_words()
-    if word in CONTRACTIONS or any(word.endswith(end) and word.removesuffix(end) in CONTRACTED for end in CONTRACTED_ENDS):
-        return SAFE
-    for form in (word, word.removesuffix("'s"), word.removesuffix("s")):
-        if form in known:
-            return DOUBTFUL if known[form] else SAFE
-    if len(word) >= 7 and word.isascii() and word.endswith(ENDINGS):
-        return SAFE
-    return UNKNOWN
+
+def look_up(words: Hashes) -> Ints:
+    """What is known of each word, packed; 0 of an unknown one. See `column`."""
+    table = _table()
+    result = np.zeros(len(words), np.int64)
+    rows = np.arange(len(words))
+    slot = (words & np.uint64(_SLOTS - 1)).astype(np.int64)
+    tag = words >> np.uint64(_WIDTH)
+    while len(rows):
+        found = table[slot]
+        hit = (found >> np.uint64(_WIDTH)) == tag
+        result[rows[hit]] = (found[hit] & np.uint64((1 << _WIDTH) - 1)).astype(np.int64)
+        on = ~hit & (found != 0)
+        rows, slot, tag = rows[on], (slot[on] + 1) % _SLOTS, tag[on]
+    return result
+
+
+def column(packed: Ints, name: str) -> Ints:
+    """One column of what `look_up` gave: `english`, ..., or `flags` as bits in the order of FLAGS."""
+    names = list(_BITS)
+    shift = sum(_BITS[before] for before in names[: names.index(name)])
+    return (packed >> shift) & ((1 << _BITS[name]) - 1)
+
+
+def kinds(known: Ints) -> Bytes:
+    """The kind of each word, UNKNOWN to PLACE_NAME, from what the columns say of it."""
+    english, capital, surname, first, place, clinical, flags = (
+        column(known, name) for name in ("english", "capital", "surname", "first", "place", "clinical", "flags")
+    )
+    name = np.maximum(surname, first)
+    proper = capital >= 3
+    return np.select(
+        [
+            known & KNOWN == 0,
+            (flags & 0b000001 > 0) & (name <= 2),
+            (clinical >= 3) & (name == 0),
+            (english >= 6) & ~proper & (name <= 5),
+            (english >= 4) & ~proper & (name <= 3),
+            (english >= 4) & ~proper,
+            (clinical >= 2) & (name >= 1) & ~(proper & (english >= 3)),
+            (clinical >= 1) & (name == 0),
+            (first >= 4) & (surname >= 4),
+            first >= 4,
+            (place >= 3) & (name <= 3),
+            surname >= 3,
+            (flags & 0b000100 > 0),
+            (place >= 1) & (english <= 3),
+            proper & (english >= 1),
+            (english >= 1) & (name == 0),
+            english >= 1,
+            name >= 1,
+        ],
+        [UNKNOWN, DRUG, MEDICAL, FUNCTION, COMMON, WORD_AND_NAME, MEDICAL_NAME, SOME_MEDICAL, BOTH_NAMES, FIRST, PLACE, SURNAME, ABBREVIATION, PLACE_NAME, PROPER, RARE, RARE_NAME, NAME_ONLY],  # noqa: E501
+        RARE,
+    ).astype(np.uint8)  # fmt: skip

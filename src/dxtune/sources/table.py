@@ -70,7 +70,7 @@ def collect(settings: Collect) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, fl
                 )
             places[note_id] = (file.name, row)
             kept.append(record)
-    schema = {**records.RAW, **dict.fromkeys(settings.subgroup_columns, pl.String)}
+    schema = {**records.RAW, **dict.fromkeys(_extra(settings), pl.String)}
     frame = pl.DataFrame(kept, schema=schema, orient="row")
     return frame, pl.DataFrame(dropped, schema=records.QUARANTINE, orient="row"), {"files": len(files), "rows": rows}
 
@@ -138,8 +138,11 @@ def _suffix(path: Path) -> str:
 def _columns(settings: Collect) -> dict[str, str]:
     """The columns to read, and the setting that names each."""
     columns = dict.fromkeys(settings.subgroup_columns, "collect.subgroup_columns")
+    columns |= dict.fromkeys(settings.identifier_columns, "collect.identifier_columns")
     if clash := sorted(columns.keys() & records.RAW.keys()):
-        raise DataError(f"collect.subgroup_columns: {clash} would overwrite columns of every record: rename them in the table")
+        raise DataError(
+            f"collect.subgroup_columns and identifier_columns: {clash} would overwrite columns of every record: rename them in the table"  # noqa: E501
+        )
     for key in ("split_column", "note_id_column", "patient_column", "label_column", "text_column"):
         if (name := getattr(settings, key)) is not None:
             columns[name] = f"collect.{key}"
@@ -313,11 +316,16 @@ def _record(values: dict[str, Any] | str, settings: Collect, derived: str, file:
                 f"{file.name}, row {row}, column {settings.split_column!r}: expected one of {', '.join(SPLIT_NAMES)}, found "
                 "another value: correct it, or set collect.split_column to the column that names the split"
             )
-    subgroups = [_string(values[name], name) for name in settings.subgroup_columns]
-    record = (note_id, patient_id, None, text, label, split, *subgroups)
+    extra = [_string(values[name], name) for name in _extra(settings)]
+    record = (note_id, patient_id, None, text, label, split, *extra)
     for value in record:
         _check_characters(value)
     return record
+
+
+def _extra(settings: Collect) -> list[str]:
+    """The columns that go along: subgroups, and identifiers, which stop at de-identification."""
+    return list(dict.fromkeys((*settings.subgroup_columns, *settings.identifier_columns)))
 
 
 def _check_characters(value: str | None) -> None:

@@ -25,7 +25,7 @@ def run(params: Params, paths: Paths) -> None:
         from dxtune.sources.table import collect
     notes, quarantine, facts = collect(settings)
 
-    for column in (*records.RAW, *settings.subgroup_columns):
+    for column in (*records.RAW, *settings.subgroup_columns, *settings.identifier_columns):
         records.check(notes, {column: pl.String}, f"source {settings.source}")
     rows = int(facts.get("rows", notes.height + quarantine.height))
     if rows != notes.height + quarantine.height:

@@ -2,7 +2,7 @@
 
     dxtune deidentify
 
-Safe Harbor, 45 CFR 164.514(b)(2). Reads data/raw; writes data/deidentified and metrics/deidentify.json.
+Safe Harbor, 45 CFR 164.514(b)(2). Reads data/raw; writes data/deidentified, the audit table and metrics/deidentify.json.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ import polars as pl
 
 from dxtune import records, shards
 from dxtune.deid import Deidentifier, audit, key
+from dxtune.deid.vote import load_voter
 from dxtune.errors import DataError, LeakageError
 from dxtune.params import Params
 from dxtune.paths import Paths
@@ -18,30 +19,40 @@ from dxtune.paths import Paths
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the corpus without identifiers, and what was masked; raises LeakageError where something is left."""
+    settings, columns = params.deidentify, params.collect.identifier_columns
     raw = records.check(shards.read_corpus(paths.raw), records.RAW, str(paths.raw))
     if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
         raise DataError(
             f"{paths.raw}: expected a value in every row, some are empty: {', '.join(empty)}: run dvc repro collect again"
         )
-    public = params.collect.source == "synthetic" or params.deidentify.key == "public"
-    engine = Deidentifier(key.public_key() if public else key.secret_key(paths.root))
+    public = params.collect.source == "synthetic" or settings.key == "public"
+    secret = key.public_key() if public else key.recorded_key(paths.root)
+    voter = (
+        load_voter(settings.vote, settings.vote_model or "", settings.vote_revision, paths.root)
+        if settings.vote != "none"
+        else None
+    )
+    engine = Deidentifier(secret, settings.style, settings.dates, voter)
 
     texts = raw["text"].to_list()
-    clean, spans = engine.deidentify_with_spans(texts, raw["patient_id"].to_list())
-    frame = replace_identifiers(raw, clean, engine, params.collect.subgroup_columns)
+    known = (
+        raw.select(pl.concat_str(pl.col(columns), separator="\n", ignore_nulls=True)).to_series().to_list() if columns else None
+    )
+    done = engine.examine(texts, raw["patient_id"].to_list(), known)
+    frame = replace_identifiers(raw, done.texts, engine, params.collect.subgroup_columns)
     if frame.height != raw.height:
         raise DataError(f"{paths.raw} has {raw.height} rows, but {frame.height} are left: report this as a bug")
-    if left := audit.leaks(frame["note_id"], clean):
+    if left := audit.leaks(frame["note_id"], texts, done, known, engine):
         some = "; ".join(f"{note} ({', '.join(kinds)})" for note, kinds in left[:5])
-        raise LeakageError(
-            f"{len(left)} notes still hold structured identifiers: {some}. Nothing was written: report this as a bug"
-        )
+        raise LeakageError(f"{len(left)} notes still hold identifiers: {some}. Nothing was written: report this as a bug")
 
-    metrics: dict[str, Any] = {"notes": raw.height, "key_fingerprint": engine.key_fingerprint, **audit.count(texts, spans)}
+    metrics: dict[str, Any] = {"notes": raw.height, "key_fingerprint": engine.key_fingerprint, **audit.versions()}
+    metrics |= audit.count(texts, done.spans)
     if "gold_spans" in raw.columns:
-        metrics |= audit.recall(texts, spans, raw["gold_spans"].to_list())
-    check_recall(metrics, params.deidentify.min_full_recall)
+        metrics |= audit.recall(texts, done.spans, raw["gold_spans"].to_list())
+    check_recall(metrics, settings.min_full_recall)
     shards.write_corpus(frame, paths.deidentified)
+    shards.write_parquet(audit.table(frame["note_id"], texts, done, engine), paths.audit)
     shards.write_json(metrics, paths.metrics / "deidentify.json")
 
 

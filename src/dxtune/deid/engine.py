@@ -1,0 +1,384 @@
+"""Looks at notes: tokens, what the grammar explains or claims, what the scorer says of the rest, and the spans that follow.
+
+One batch is one set of arrays. An identifier that the grammar finds becomes one token, exactly as the placeholder that will
+stand for
+it, so that a second look at the de-identified note sees the same neighbours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dxtune.deid import grammar, lexicon, scorer
+from dxtune.deid.spans import PLACEHOLDER, TYPES, Span
+from dxtune.deid.tokens import DIGITS, LETTERS, LINE, LOWER, MARK, NO_CASE, TITLE, UPPER, Bytes, Hashes, Ints, Tokens, tokenize
+
+IDENTIFIER = 6
+"""The kind of a token that the grammar or a placeholder claims whole."""
+NUMBER = {kind: number for number, kind in enumerate(TYPES, start=1)}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Some notes after the grammar: one token an identifier. seen: the number of its type, 0 for all else. fixed: it is a
+    placeholder.
+
+    kept: the grammar explains it. known: what the lexicon holds of it.
+    """
+
+    tokens: Tokens
+    classes: Bytes
+    seen: Bytes
+    fixed: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.bool_]
+    known: Ints
+
+
+def look(texts: Sequence[str]) -> Look:
+    """The tokens of some notes, with what the grammar says of them."""
+    tokens = tokenize(texts)
+    number = len(tokens)
+    known = np.zeros(number, np.int64)
+    letters = np.flatnonzero(tokens.kind == LETTERS)
+    known[letters] = lexicon.look_up(tokens.word[letters])
+    classes = grammar.classify(tokens, lexicon.column(known, "code").astype(np.uint8))
+    seen, edge, kept_edge = np.zeros(number, np.uint8), np.zeros(number + 1, np.int32), np.zeros(number + 1, np.int32)
+    fixed = np.zeros(number, bool)
+    end = tokens.end.copy()
+    if "[" in tokens.text:
+        places = [(match.start(), match.end(), match[0]) for match in PLACEHOLDER.finditer(tokens.text)]
+        first = np.searchsorted(tokens.start, [start for start, _, _ in places])
+        last = np.searchsorted(tokens.start, [stop for _, stop, _ in places])
+        for (_, stop, form), a, b in zip(places, first.tolist(), last.tolist(), strict=True):
+            seen[a], fixed[a], end[a] = NUMBER[form[1:-1].split("-")[0].removesuffix("+")], True, stop
+            classes[a:b] = 0x7F
+            edge[a + 1] += 1
+            edge[b] -= 1
+    for first_token, last_token, kind in zip(*grammar.find(tokens, classes), strict=True):
+        if kind == grammar.KEEP:
+            kept_edge[first_token] += 1
+            kept_edge[last_token] -= 1
+        else:
+            seen[first_token] = NUMBER[kind]
+            end[first_token] = tokens.end[last_token - 1]
+            edge[first_token + 1] += 1
+            edge[last_token] -= 1
+    whole = np.cumsum(edge[:-1]) == 0
+    kept = (np.cumsum(kept_edge[:-1]) > 0)[whole]
+    kinds = tokens.kind.copy()
+    kinds[seen > 0] = IDENTIFIER
+    shape = tokens.shape.copy()
+    shape[seen > 0] = NO_CASE
+    columns = {name: getattr(tokens, name)[whole] for name in ("start", "word", "mark", "head", "tail", "gap", "value")}
+    tokens = replace(tokens, end=end[whole], kind=kinds[whole], shape=shape[whole], **columns)
+    return Look(tokens, classes[whole], seen[whole], fixed[whole], kept, known[whole])
+
+
+def rows_to_score(seen: Look) -> Ints:
+    """The tokens that the scorer is asked about."""
+    taken = (seen.seen > 0) | (seen.kept & (seen.tokens.kind == DIGITS))
+    return scorer.candidates(seen.tokens, seen.known, taken)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What is to be masked in some notes: of each token the number of its type, or 0; the rule that said so, and its score.
+
+    margin: how far above the threshold the scorer is, in hundredths of a logit; very low where it was not asked.
+    """
+
+    look: Look
+    kind: Bytes
+    rule: Bytes
+    margin: npt.NDArray[np.int32]
+
+
+RULES = ("", "grammar", "scorer", "carried", "beside", "known", "vote")
+"""Why a span is masked: rule ids of the audit table. beside: it stands in one run with a masked word. known: a structured
+column says so."""
+
+
+_SCORED = np.array([NUMBER[kind] for kind in scorer.KINDS], np.uint8)
+
+
+def mark(
+    texts: Sequence[str],
+    patients: Ints | None = None,
+    table: Hashes | None = None,
+    threshold: int | None = None,
+    known: Sequence[str] | None = None,
+) -> Marked:
+    """What is to be masked in some notes. patients: of each note the number of its patient, whose names are carried from
+    note to note.
+
+    known: of each note the identifiers of its patient in structured columns, a line each; their words are always masked.
+    table, threshold: another scorer than the one that is shipped.
+    """
+    seen = look(texts)
+    if table is None or threshold is None:
+        table, threshold = scorer.weights()
+    rows = rows_to_score(seen)
+    kind = np.where(seen.fixed, 0, seen.seen).astype(np.uint8)
+    margin = np.full(len(seen.tokens), -(1 << 30), np.int32)
+    guess = np.zeros(len(seen.tokens), np.uint8)
+    if len(rows):
+        scores = scorer.score(scorer.features(seen.tokens, seen.known, seen.classes, seen.seen, rows), table)
+        scores[tokens_are_words(seen.tokens, rows), 3] -= WORDS_ARE_NO_CODES
+        best = scores.argmax(1)
+        margin[rows] = scores[np.arange(len(rows)), best] - threshold
+        guess[rows] = _SCORED[best]
+        margin -= EPONYM * _eponyms(seen) + DRUG * (lexicon.column(seen.known, "flags") & 1).astype(np.int32)
+        short = (seen.tokens.end[rows] - seen.tokens.start[rows] <= 4) & (seen.tokens.kind[rows] == LETTERS)
+        margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
+    sure = margin >= 0
+    kind[sure] = guess[sure]
+    rule = np.where(seen.seen > 0, 1, np.where(sure, 2, 0)).astype(np.uint8)
+    owner = np.arange(len(texts)) if patients is None else patients
+    _mask_known(seen, kind, known)
+    rule[(kind > 0) & (rule == 0)] = RULES.index("known")
+    _carry(seen, kind, margin, owner)
+    rule[(kind > 0) & (rule == 0)] = RULES.index("carried")
+    _spread(seen, kind, margin, guess, -SLACK)
+    rule[(kind > 0) & (rule == 0)] = RULES.index("beside")
+    return Marked(seen, kind, rule, margin)
+
+
+def _owned(words: Hashes, owner: Ints) -> Hashes:
+    """Words that belong to somebody: a word of one owner is another one than the same word of another."""
+    return words ^ ((owner.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _notes_of(tokens: Tokens) -> Ints:
+    """Of each token the number of its note."""
+    return np.searchsorted(tokens.first, tokens.start, side="right") - 1
+
+
+def _mask_known(seen: Look, kind: Bytes, known: Sequence[str] | None) -> None:
+    """Marks the words and numbers of the identifiers that structured columns hold, wherever they stand in the notes of that
+    patient."""
+    if not known or not any(known):
+        return
+    own = tokenize(known)
+    length = own.end - own.start
+    telling = ((own.kind == LETTERS) & (length > 1)) | ((own.kind == DIGITS) & (length > 2))
+    function = np.zeros(len(own), bool)
+    function[telling] = lexicon.column(lexicon.look_up(own.word[telling]), "kind") == lexicon.FUNCTION
+    telling &= ~function | (own.shape == UPPER) | (length > 4)
+    keys = np.unique(_owned(own.word[telling], _notes_of(own)[telling]))
+    tokens = seen.tokens
+    rows = np.flatnonzero((kind == 0) & ((tokens.kind == LETTERS) | (tokens.kind == DIGITS)) & ~seen.fixed)
+    hit = rows[np.isin(_owned(tokens.word[rows], _notes_of(tokens)[rows]), keys)]
+    kind[hit] = np.where(tokens.kind[hit] == DIGITS, NUMBER["ID"], NUMBER["NAME"])
+
+
+def _eponyms(seen: Look) -> npt.NDArray[np.int32]:
+    """1 of each word that the word after it, or after its hyphen or possessive, makes a sign, a score, a disease or a
+    device."""
+    tokens, classes = seen.tokens, seen.classes
+    head = grammar.members("eponym_head")[classes]
+    known = (lexicon.column(seen.known, "clinical") >= 3) | ((lexicon.column(seen.known, "flags") & 0b10) > 0)
+    weak = grammar.members("weak_head")[classes]
+    capital = (tokens.kind == LETTERS) & (tokens.shape != LOWER) & (seen.seen == 0)
+    quote, hyphen = classes == ord("'"), classes == ord("-")
+    single = (tokens.kind == LETTERS) & (tokens.end - tokens.start == 1)
+    saint = grammar.members("particle")[classes]
+    reach, weakly = np.zeros(len(classes), bool), np.zeros(len(classes), bool)
+    for found, heads in ((reach, head), (weakly, weak)):
+        found[:-1] = heads[1:]
+        found[:-2] |= quote[1:-1] & heads[2:]
+        found[:-3] |= quote[1:-2] & single[2:-1] & heads[3:]
+        found[:-2] |= single[1:-1] & weak[2:]  # Kerley B lines
+        found[:-2] |= capital[1:-1] & ~tokens.gap[1:-1] & heads[2:]
+        found[:-2] |= capital[1:-1] & heads[2:] & (found is reach)
+        for _ in range(2):  # along hyphens: Wolff-Parkinson-White
+            found[:-2] |= hyphen[1:-1] & found[2:]
+        found[:-2] |= saint[:-2] & (classes[1:-1] == ord(".")) & found[2:]
+    triple = np.zeros(len(classes), bool)  # Wolff-Parkinson-White, with one part that is known
+    triple[:-4] = hyphen[1:-3] & hyphen[3:-1] & capital[2:-2] & capital[4:] & (known[:-4] | known[2:-2] | known[4:])
+    reach |= triple
+    reach[2:] |= triple[:-2]
+    reach[4:] |= triple[:-4]
+    called = grammar.members("called")[classes]
+    after_title = np.zeros(len(classes), bool)
+    after_title[1:] = called[:-1]
+    after_title[2:] |= called[:-2] & (classes[1:-1] == ord("."))
+    after_title[1:] |= after_title[:-1] & capital[:-1]
+    dosed = np.zeros(len(classes), bool)  # a known word before an explained number: "Started Yasmin 20 mg"
+    dosed[:-1] = known[:-1] & (tokens.kind[1:] == DIGITS) & seen.kept[1:]
+    return np.asarray(capital & ~after_title & (reach | (weakly & known) | dosed), np.int32)
+
+
+def _carry(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], patients: Ints) -> None:
+    """Marks a word that is surely a name elsewhere in the notes of its patient, unless its context speaks clearly against
+    it."""
+    tokens = seen.tokens
+    names = (margin >= SURE) & (kind == NUMBER["NAME"]) & (tokens.end - tokens.start > 2) & (tokens.kind == LETTERS)
+    others = np.flatnonzero((margin >= -CARRIED) & (kind == 0) & (tokens.kind == LETTERS))
+    sources = np.flatnonzero(names)
+    if not len(sources) or not len(others):
+        return
+    keys = _owned(tokens.word, patients[_notes_of(tokens)])
+    known = np.isin(keys[others], np.unique(keys[sources]))
+    kind[others[known]] = NUMBER["NAME"]
+
+
+WORDS_ARE_NO_CODES = 300
+EPONYM = 1000
+"""What a word must be surer of that stands before "disease", "sign", "catheter", ... without a title: it is called after
+somebody."""
+DRUG = 300
+"""What the name of a drug must be surer of."""
+SLACK = 300
+"""How much below the threshold a word may be that stands beside a masked one. Scores are in hundredths of a logit."""
+SURE = 200
+"""How far above the threshold a name must be to be carried to the other notes of its patient."""
+CARRIED = 600
+"""How far below the threshold the context of a carried name may be: "Foley catheter" in the notes of Mr. Foley is kept."""
+
+
+def tokens_are_words(tokens: Tokens, rows: Ints) -> npt.NDArray[np.bool_]:
+    """Which of some tokens are letters that touch no digit: part of a code only on strong evidence."""
+    digits = tokens.kind == DIGITS
+    touch_left = digits[rows - 1] & (tokens.end[rows - 1] == tokens.start[rows])
+    touch_right = digits[rows + 1] & (tokens.end[rows] == tokens.start[rows + 1])
+    return np.asarray((tokens.kind[rows] == LETTERS) & ~touch_left & ~touch_right)
+
+
+def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes, least: int) -> None:
+    """Marks the doubtful neighbours of marked words as far as the doubt goes, house numbers, and what joins two parts."""
+    tokens = seen.tokens
+    near = np.zeros(len(kind) + 1, bool)  # a token directly after the one before it, or after one space
+    near[1:-1] = tokens.start[1:] - tokens.end[:-1] <= 1
+    mark_ = tokens.kind == MARK
+    hyphen = mark_ & np.isin(seen.classes, np.frombuffer(b"-'.", np.uint8))
+    words = _SCORED[:3]
+    ordinary = np.isin(
+        lexicon.column(seen.known, "kind"), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL)
+    )
+    least_of = np.where(ordinary, least // 3, least)
+    doubtful = np.flatnonzero(
+        (margin >= least_of) & (kind == 0) & (tokens.kind == LETTERS) & np.isin(guess, words) & (tokens.shape != 0)
+    )
+    for _ in range(4):
+        left = np.where(hyphen[doubtful - 1], doubtful - 2, doubtful - 1)
+        right = np.where(hyphen[doubtful + 1], doubtful + 2, doubtful + 1)
+        from_left = np.where(near[doubtful] & np.isin(kind[left], words), kind[left], 0)
+        from_right = np.where(near[doubtful + 1] & np.isin(kind[right], words), kind[right], 0)
+        got = np.where(from_left > 0, from_left, from_right)
+        if not got.any():
+            break
+        kind[doubtful[got > 0]] = got[got > 0]
+        doubtful = doubtful[got == 0]
+    particles = np.flatnonzero((kind == 0) & grammar.members("particle")[seen.classes])
+    for _ in range(2):
+        after = np.where(seen.classes[particles + 1] == ord("-"), particles + 2, particles + 1)
+        leads = near[particles + 1] & (kind[after] == NUMBER["NAME"]) & ~seen.fixed[after]
+        kind[particles[leads]] = NUMBER["NAME"]
+    place = NUMBER["LOCATION"]
+    tails = np.flatnonzero((kind == 0) & grammar.members("tail")[seen.classes])
+    for _ in range(2):
+        same_case = (tokens.shape[tails] != LOWER) | (tokens.shape[tails - 1] == LOWER)
+        follows = near[tails] & same_case & np.isin(kind[tails - 1], words) & (kind[tails] == 0) & ~seen.fixed[tails - 1]
+        kind[tails[follows]] = np.where(
+            kind[tails[follows] - 1] == NUMBER["NAME"], NUMBER["FACILITY"], kind[tails[follows] - 1]
+        )
+    plain = (
+        (tokens.kind == DIGITS)
+        & ~seen.kept
+        & (tokens.end - tokens.start <= 6)
+        & ~((tokens.value >= 1940) & (tokens.value < 2100))
+    )
+    for _ in range(2):
+        house = np.flatnonzero(plain & (kind == 0))
+        after, before = kind[house + 1], kind[house - 1]
+        several = tokens.end[house] - tokens.start[house] > 1
+        title = (tokens.shape[house + 1] == TITLE) & several & np.isin(after, words)
+        beside = (near[house + 1] & ((after == place) | title)) | (near[house] & (before == place))
+        kind[house[beside]] = place
+    _fill(seen, kind, hyphen)
+
+
+def _fill(seen: Look, kind: Bytes, hyphen: npt.NDArray[np.bool_]) -> None:
+    """Marks what joins two marked parts: hyphens in names, "and" in firms, the state and the marks inside an address."""
+    tokens = seen.tokens
+    words = _SCORED[:3]
+    mark_ = tokens.kind == MARK
+    joining = grammar.members("joining")[seen.classes]
+    inner = np.flatnonzero((kind == 0) & (mark_ | joining))
+    inner = inner[(inner > 1) & (inner < len(kind) - 2)]
+    before, after = kind[inner - 1], kind[inner + 1]
+    both = np.isin(before, words) & np.isin(after, words) & ~seen.fixed[inner - 1] & ~seen.fixed[inner + 1]
+    comma = mark_[inner] & (np.isin(seen.classes[inner], np.frombuffer(b",&", np.uint8)))
+    fill = inner[both & (hyphen[inner] | ((before != NUMBER["NAME"]) & comma & (before == after)) | joining[inner])]
+    kind[fill] = kind[fill - 1]
+    pairs = np.flatnonzero((kind[1:-2] == 0) & (kind[2:-1] == 0) & joining[1:-2] & joining[2:-1]) + 1  # "School for the Deaf"
+    pairs = pairs[
+        np.isin(kind[pairs - 1], words) & (kind[pairs + 2] > 0) & (kind[pairs - 1] == kind[pairs + 2]) & ~seen.fixed[pairs - 1]
+    ]
+    kind[pairs] = kind[pairs + 1] = kind[pairs - 1]
+    location = NUMBER["LOCATION"]
+    states = np.flatnonzero((kind == 0) & (lexicon.column(seen.known, "place") >= 4) & (tokens.shape != 0))
+    states = np.union1d(states, np.flatnonzero((kind == 0) & (tokens.shape == UPPER) & (tokens.end - tokens.start == 2)))
+    after_comma = (
+        mark_[states - 1] & (seen.classes[states - 1] == ord(",")) & (kind[states - 2] == location) & ~seen.fixed[states - 2]
+    )
+    kind[states[after_comma]] = kind[states[after_comma] - 1] = location
+    place = np.flatnonzero((kind == location) & ~seen.fixed)
+    free = (kind == 0) & (
+        (mark_ & (seen.classes != ord(":"))) | (tokens.kind == LINE) | ((tokens.kind == LETTERS) & (tokens.shape != 0))
+    )
+    hops = np.diff(place)
+    for left, hop in zip(place[:-1][(hops > 1) & (hops < 9)].tolist(), hops[(hops > 1) & (hops < 9)].tolist(), strict=True):
+        inside = slice(left + 1, left + hop)
+        if free[inside].all() and (tokens.kind[inside] == LETTERS).sum() <= 3 and (tokens.kind[inside] == LINE).sum() <= 2:
+            kind[inside] = kind[left]
+
+
+class Findings(NamedTuple):
+    """The spans of some notes as columns, in the order of the notes: note, start, end, kind (TYPES from 1), rule (RULES),
+    margin."""
+
+    note: Ints
+    start: Ints
+    end: Ints
+    kind: Bytes
+    rule: Bytes
+    margin: npt.NDArray[np.int32]
+
+    def spans(self, notes: int) -> list[list[Span]]:
+        """The spans of each note."""
+        result: list[list[Span]] = [[] for _ in range(notes)]
+        for note, start, end, kind in zip(
+            self.note.tolist(), self.start.tolist(), self.end.tolist(), self.kind.tolist(), strict=True
+        ):
+            result[note].append(Span(start, end, TYPES[kind - 1]))
+        return result
+
+
+def findings(marked: Marked) -> Findings:
+    """The spans: runs of marked tokens of one type with at most one space between them; an identifier of the grammar stays
+    one span."""
+    tokens, kind = marked.look.tokens, marked.kind
+    rows = np.flatnonzero(kind)
+    start, end, what = tokens.start[rows], tokens.end[rows], kind[rows]
+    whole = tokens.kind[rows] == IDENTIFIER
+    new = np.ones(len(rows), bool)
+    new[1:] = (np.diff(rows) > 1) | (what[1:] != what[:-1]) | (start[1:] - end[:-1] > 1) | whole[1:] | whole[:-1]
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(rows))[: len(first)] - 1
+    begin, stop = start[first], end[last]
+    note = np.searchsorted(tokens.first, begin, side="right") - 1
+    offset = tokens.first[note] if len(first) else begin
+    margin = np.maximum.reduceat(marked.margin[rows], first) if len(first) else marked.margin[:0]
+    return Findings(note, begin - offset, stop - offset, what[first], marked.rule[rows][first], margin)
+
+
+def doubtful(marked: Marked) -> tuple[Ints, Ints, Ints]:
+    """The words that the scorer was unsure of and that were not masked: note, start and end of each."""
+    rows = np.flatnonzero((marked.kind == 0) & (marked.margin > -2 * SLACK) & (marked.look.tokens.kind == LETTERS))
+    note = _notes_of(marked.look.tokens)[rows]
+    offset = marked.look.tokens.first[note] if len(rows) else rows
+    return note, marked.look.tokens.start[rows] - offset, marked.look.tokens.end[rows] - offset
