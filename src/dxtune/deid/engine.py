@@ -7,13 +7,14 @@ it, so that a second look at the de-identified note sees the same neighbours.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon, scorer
-from dxtune.deid.spans import PLACEHOLDER, TYPES, Span
+from dxtune.deid.spans import TYPES, Span, placeholders
 from dxtune.deid.tokens import DIGITS, LETTERS, LINE, LOWER, MARK, NO_CASE, TITLE, UPPER, Bytes, Hashes, Ints, Tokens, tokenize
 
 IDENTIFIER = 6
@@ -48,33 +49,37 @@ def look(texts: Sequence[str]) -> Look:
     seen, edge, kept_edge = np.zeros(number, np.uint8), np.zeros(number + 1, np.int32), np.zeros(number + 1, np.int32)
     fixed = np.zeros(number, bool)
     end = tokens.end.copy()
-    if "[" in tokens.text:
-        places = [(match.start(), match.end(), match[0]) for match in PLACEHOLDER.finditer(tokens.text)]
-        first = np.searchsorted(tokens.start, [start for start, _, _ in places])
-        last = np.searchsorted(tokens.start, [stop for _, stop, _ in places])
-        for (_, stop, form), a, b in zip(places, first.tolist(), last.tolist(), strict=True):
-            seen[a], fixed[a], end[a] = NUMBER[form[1:-1].split("-")[0].removesuffix("+")], True, stop
-            classes[a:b] = 0x7F
-            edge[a + 1] += 1
-            edge[b] -= 1
-    for first_token, last_token, kind in zip(*grammar.find(tokens, classes), strict=True):
-        if kind == grammar.KEEP:
-            kept_edge[first_token] += 1
-            kept_edge[last_token] -= 1
-        else:
-            seen[first_token] = NUMBER[kind]
-            end[first_token] = tokens.end[last_token - 1]
-            edge[first_token + 1] += 1
-            edge[last_token] -= 1
+    if there := placeholders(tokens.text):
+        first = np.searchsorted(tokens.start, [start for start, _, _ in there])
+        last = np.searchsorted(tokens.start, [stop for _, stop, _ in there])
+        seen[first], fixed[first] = [NUMBER[kind] for _, _, kind in there], True
+        end[first] = [stop for _, stop, _ in there]
+        np.add.at(edge, first + 1, 1)
+        np.add.at(edge, last, -1)
+        classes[_inside(first, last)] = 0x7F
+    first, last, kinds = grammar.find(tokens, classes)
+    number_of = np.array([NUMBER.get(kind, 0) for kind in kinds], np.uint8)
+    for edges, some, step in ((kept_edge, number_of == 0, 0), (edge, number_of > 0, 1)):
+        np.add.at(edges, first[some] + step, 1)
+        np.add.at(edges, last[some], -1)
+    claimed = number_of > 0
+    seen[first[claimed]] = number_of[claimed]
+    end[first[claimed]] = tokens.end[last[claimed] - 1]
     whole = np.cumsum(edge[:-1]) == 0
     kept = (np.cumsum(kept_edge[:-1]) > 0)[whole]
-    kinds = tokens.kind.copy()
-    kinds[seen > 0] = IDENTIFIER
+    token_kinds = tokens.kind.copy()
+    token_kinds[seen > 0] = IDENTIFIER
     shape = tokens.shape.copy()
     shape[seen > 0] = NO_CASE
     columns = {name: getattr(tokens, name)[whole] for name in ("start", "word", "mark", "head", "tail", "gap", "value")}
-    tokens = replace(tokens, end=end[whole], kind=kinds[whole], shape=shape[whole], **columns)
+    tokens = replace(tokens, end=end[whole], kind=token_kinds[whole], shape=shape[whole], **columns)
     return Look(tokens, classes[whole], seen[whole], fixed[whole], kept, known[whole])
+
+
+def _inside(first: Ints, last: Ints) -> Ints:
+    """All numbers from each `first` to before its `last`."""
+    length = last - first
+    return np.repeat(first - np.cumsum(length) + length, length) + np.arange(int(length.sum()))
 
 
 def rows_to_score(seen: Look) -> Ints:
@@ -101,6 +106,8 @@ RULES = ("", "grammar", "scorer", "carried", "beside", "known", "vote")
 column says so."""
 
 
+_WORDLY = np.isin(np.arange(len(TYPES) + 1), [NUMBER["NAME"], NUMBER["LOCATION"], NUMBER["FACILITY"]])
+"""The types that are made of words, and so come in runs."""
 _SCORED = np.array([NUMBER[kind] for kind in scorer.KINDS], np.uint8)
 
 
@@ -247,26 +254,31 @@ def tokens_are_words(tokens: Tokens, rows: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray((tokens.kind[rows] == LETTERS) & ~touch_left & ~touch_right)
 
 
+@cache
+def _marks(marks: bytes) -> npt.NDArray[np.bool_]:
+    """Which of the 256 classes are some marks."""
+    return np.isin(np.arange(256), np.frombuffer(marks, np.uint8))
+
+
 def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes, least: int) -> None:
     """Marks the doubtful neighbours of marked words as far as the doubt goes, house numbers, and what joins two parts."""
     tokens = seen.tokens
     near = np.zeros(len(kind) + 1, bool)  # a token directly after the one before it, or after one space
     near[1:-1] = tokens.start[1:] - tokens.end[:-1] <= 1
     mark_ = tokens.kind == MARK
-    hyphen = mark_ & np.isin(seen.classes, np.frombuffer(b"-'.", np.uint8))
-    words = _SCORED[:3]
+    hyphen = mark_ & _marks(b"-'.")[seen.classes]
     ordinary = np.isin(
         lexicon.column(seen.known, "kind"), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL)
     )
     least_of = np.where(ordinary, least // 3, least)
     doubtful = np.flatnonzero(
-        (margin >= least_of) & (kind == 0) & (tokens.kind == LETTERS) & np.isin(guess, words) & (tokens.shape != 0)
+        (margin >= least_of) & (kind == 0) & (tokens.kind == LETTERS) & _WORDLY[guess] & (tokens.shape != 0)
     )
     for _ in range(4):
         left = np.where(hyphen[doubtful - 1], doubtful - 2, doubtful - 1)
         right = np.where(hyphen[doubtful + 1], doubtful + 2, doubtful + 1)
-        from_left = np.where(near[doubtful] & np.isin(kind[left], words), kind[left], 0)
-        from_right = np.where(near[doubtful + 1] & np.isin(kind[right], words), kind[right], 0)
+        from_left = np.where(near[doubtful] & _WORDLY[kind[left]], kind[left], 0)
+        from_right = np.where(near[doubtful + 1] & _WORDLY[kind[right]], kind[right], 0)
         got = np.where(from_left > 0, from_left, from_right)
         if not got.any():
             break
@@ -281,7 +293,7 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
     tails = np.flatnonzero((kind == 0) & grammar.members("tail")[seen.classes])
     for _ in range(2):
         same_case = (tokens.shape[tails] != LOWER) | (tokens.shape[tails - 1] == LOWER)
-        follows = near[tails] & same_case & np.isin(kind[tails - 1], words) & (kind[tails] == 0) & ~seen.fixed[tails - 1]
+        follows = near[tails] & same_case & _WORDLY[kind[tails - 1]] & (kind[tails] == 0) & ~seen.fixed[tails - 1]
         kind[tails[follows]] = np.where(
             kind[tails[follows] - 1] == NUMBER["NAME"], NUMBER["FACILITY"], kind[tails[follows] - 1]
         )
@@ -295,7 +307,7 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
         house = np.flatnonzero(plain & (kind == 0))
         after, before = kind[house + 1], kind[house - 1]
         several = tokens.end[house] - tokens.start[house] > 1
-        title = (tokens.shape[house + 1] == TITLE) & several & np.isin(after, words)
+        title = (tokens.shape[house + 1] == TITLE) & several & _WORDLY[after]
         beside = (near[house + 1] & ((after == place) | title)) | (near[house] & (before == place))
         kind[house[beside]] = place
     _fill(seen, kind, hyphen)
@@ -304,19 +316,18 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
 def _fill(seen: Look, kind: Bytes, hyphen: npt.NDArray[np.bool_]) -> None:
     """Marks what joins two marked parts: hyphens in names, "and" in firms, the state and the marks inside an address."""
     tokens = seen.tokens
-    words = _SCORED[:3]
     mark_ = tokens.kind == MARK
     joining = grammar.members("joining")[seen.classes]
     inner = np.flatnonzero((kind == 0) & (mark_ | joining))
     inner = inner[(inner > 1) & (inner < len(kind) - 2)]
     before, after = kind[inner - 1], kind[inner + 1]
-    both = np.isin(before, words) & np.isin(after, words) & ~seen.fixed[inner - 1] & ~seen.fixed[inner + 1]
-    comma = mark_[inner] & (np.isin(seen.classes[inner], np.frombuffer(b",&", np.uint8)))
+    both = _WORDLY[before] & _WORDLY[after] & ~seen.fixed[inner - 1] & ~seen.fixed[inner + 1]
+    comma = mark_[inner] & (_marks(b",&")[seen.classes[inner]])
     fill = inner[both & (hyphen[inner] | ((before != NUMBER["NAME"]) & comma & (before == after)) | joining[inner])]
     kind[fill] = kind[fill - 1]
     pairs = np.flatnonzero((kind[1:-2] == 0) & (kind[2:-1] == 0) & joining[1:-2] & joining[2:-1]) + 1  # "School for the Deaf"
     pairs = pairs[
-        np.isin(kind[pairs - 1], words) & (kind[pairs + 2] > 0) & (kind[pairs - 1] == kind[pairs + 2]) & ~seen.fixed[pairs - 1]
+        _WORDLY[kind[pairs - 1]] & (kind[pairs + 2] > 0) & (kind[pairs - 1] == kind[pairs + 2]) & ~seen.fixed[pairs - 1]
     ]
     kind[pairs] = kind[pairs + 1] = kind[pairs - 1]
     location = NUMBER["LOCATION"]

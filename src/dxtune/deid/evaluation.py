@@ -7,7 +7,7 @@ What is read here is PHI: no message holds a note's text, and no report unless a
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,8 +18,6 @@ from typing import Any, NamedTuple
 from dxtune.deid.deidentifier import Deidentifier
 from dxtune.deid.spans import Span
 from dxtune.errors import DataError
-
-MAX_NAME_CHARACTERS = 100  # a longer "id" or "type" is a text, and must not reach a report
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,8 @@ def _note(line: bytes, where: str) -> GoldNote:
 
 
 def _name(value: Any, where: str) -> str:
-    name = str(value) if type(value) in (str, int) else ""
-    expected = f"a whole number, or 1 to {MAX_NAME_CHARACTERS} printable characters"
-    _require(0 < len(name) <= MAX_NAME_CHARACTERS and name.isprintable(), where, expected)
+    name = str(value) if type(value) in (str, int) else ""  # what is longer is a text, and must not reach a report
+    _require(0 < len(name) <= 100 and name.isprintable(), where, "a whole number, or 1 to 100 printable characters")
     return name
 
 
@@ -117,8 +114,7 @@ def _spans(items: Any, length: int, where: str) -> tuple[Span, ...]:
     for at, item in ((f"{where}, span {number}", item) for number, item in enumerate(items or (), 1)):
         parts: Any = [item.get(name) for name in Span._fields] if isinstance(item, dict) else item
         fits = isinstance(parts, list) and [type(part) for part in parts] == [int, int, str]
-        expected = f"[start, end, type] with 0 <= start < end <= {length}, the characters of the text"
-        _require(fits and 0 <= parts[0] < parts[1] <= length, at, expected)
+        _require(fits and 0 <= parts[0] < parts[1] <= length, at, f"[start, end, type] with 0 <= start < end <= {length}")
         spans.append(Span(parts[0], parts[1], _name(parts[2], f"{at}, type")))
     return tuple(spans)
 
@@ -134,7 +130,8 @@ def score(notes: Sequence[GoldNote], found: Sequence[Sequence[Span]]) -> Scores:
     >>> score([GoldNote("1", "Ada B came", (Span(0, 5, "NAME"),))], [[Span(0, 3, "NAME")]]).by_type
     {'NAME': TypeScore(n=1, any=1.0, full=0.0, full_low95=0.0)}
     """
-    total, touched, full, kinds, kinds_hit = (Counter[str]() for _ in range(5))
+    total, touched, full = (Counter[str]() for _ in range(3))
+    kinds: defaultdict[str, list[bool]] = defaultdict(list)
     misses: list[Miss] = []
     outside = lost = notes_full = 0
     for note, spans in zip(notes, found, strict=True):
@@ -153,26 +150,22 @@ def score(notes: Sequence[GoldNote], found: Sequence[Sequence[Span]]) -> Scores:
             misses += [Miss(note, span, left)] if left else []
         notes_full += len(misses) == before
         for start, end, kind in note.distract:
-            kinds[kind] += 1
-            kinds_hit[kind] += 0 in bare[start:end]
+            kinds[kind].append(0 in bare[start:end])
         other = bytearray(b"\1") * size
         for start, end, _ in (*note.gold, *note.neutral):
             other[start:end] = bare[start:end] = bytes(end - start)
-        outside += (visible := _visible(text, other))
-        lost += visible - _visible(text, bare)
+        # str.split and str.isspace mean the same by white space
+        visible, kept = (sum(map(len, "".join(compress(text, mask)).split())) for mask in (other, bare))
+        outside += visible
+        lost += visible - kept
     n = total.total()
     any_share, full_share = (counter.total() / n if n else math.nan for counter in (touched, full))
     notes_share = notes_full / len(notes) if notes else math.nan
-    distract = {k: kinds_hit[k] / kinds[k] for k in sorted(kinds)}
+    distract = {k: sum(hits) / len(hits) for k, hits in sorted(kinds.items())}
     by_type = {k: TypeScore(m, touched[k] / m, full[k] / m, wilson_low(full[k], m)) for k, m in sorted(total.items())}
     misses.sort(key=lambda miss: -miss.unmasked)
-    other_lost = lost / max(outside, 1)
-    return Scores(len(notes), n, any_share, full_share, notes_share, other_lost, distract, by_type, tuple(misses))
-
-
-def _visible(text: str, mask: bytearray) -> int:
-    """How many characters where the mask is 1 are no white space, which is the same to str.split as to str.isspace."""
-    return sum(map(len, "".join(compress(text, mask)).split()))
+    shares = (any_share, full_share, notes_share, lost / max(outside, 1))
+    return Scores(len(notes), n, *shares, distract, by_type, tuple(misses))
 
 
 def wilson_low(hits: int, n: int) -> float:
@@ -187,29 +180,26 @@ def wilson_low(hits: int, n: int) -> float:
 def evaluate(path: Path, engine: Deidentifier) -> Scores:
     """What the de-identifier masks of a gold file, at its first look. A note without patient_id is a patient of its own."""
     notes = read_gold(path)
-    patients = [note.patient_id or f"\0{note.id}" for note in notes]
-    return score(notes, engine.spans_of([note.text for note in notes], patients))
+    return score(notes, engine.spans_of([n.text for n in notes], [n.patient_id or f"\0{n.id}" for n in notes]))
 
 
 def report(scores: Scores, show_text: bool, worst: int) -> str:
     """The scores as plain text, and the `worst` misses; their text only with `show_text`, without its control characters."""
-    shares = [(name, f"{getattr(scores, name):.4f}") for name in ("any", "full", "notes_full", "non_phi_lost")]
-    types = [(kind, str(s.n), *(f"{share:.4f}" for share in s[1:])) for kind, s in scores.by_type.items()]
-    kinds = [(kind, f"{share:.4f}") for kind, share in scores.distract.items()]
-    rows, texts = [("note", "offsets", "type", "length", "unmasked")], ["  text"]
-    for miss in scores.misses[: max(worst, 0)]:
-        start, end, kind = miss.span
-        rows.append((miss.note.id, f"{start}:{end}", kind, str(end - start), str(miss.unmasked)))
-        texts.append(f"  {miss.note.text[start:end]!r}")
-    lines = [line + text * show_text for line, text in zip(_table(rows), texts, strict=True)]
-    lines[0] = f"{len(rows) - 1} of {len(scores.misses)} spans not masked in full, longest unmasked first\n{lines[0]}"
-    overall = _table([("notes", str(scores.notes)), ("spans", str(scores.spans)), *shares])
-    by_type = _table([("type", "n", "any", "full", "full_low95"), *types])
-    blocks = (overall, by_type, _table([("distract", "touched"), *kinds]), lines)
+    share, shown = "{:.4f}".format, scores.misses[: max(worst, 0)]
+    counts = {"notes": scores.notes, "spans": scores.spans, "misses": len(scores.misses)}
+    shares = {name: share(getattr(scores, name)) for name in ("any", "full", "notes_full", "non_phi_lost")}
+    types = [(kind, str(s.n), *map(share, s[1:])) for kind, s in scores.by_type.items()]
+    misses = [(m.note.id, *map(str, (*m.span, m.span.end - m.span.start, m.unmasked))) for m in shown]
+    blocks = []
+    for rows in (
+        [*((name, str(count)) for name, count in counts.items()), *shares.items()],
+        [("type", "n", "any", "full", "full_low95"), *types],
+        [("distract", "touched"), *((kind, share(value)) for kind, value in scores.distract.items())],
+        [("miss in note", "start", "end", "type", "length", "unmasked"), *misses],
+    ):
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        blocks.append(["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows])
+    if show_text:
+        texts = ["text", *(repr(m.note.text[m.span.start : m.span.end]) for m in shown)]
+        blocks[-1] = list(map("  ".join, zip(blocks[-1], texts, strict=True)))
     return "\n\n".join("\n".join(block) for block in blocks if len(block) > 1)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of equal width: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]

@@ -386,10 +386,8 @@ def _digit_codes(value: Ints, length: Ints) -> Bytes:
     return code
 
 
-def find(tokens: Tokens, classes: Bytes) -> tuple[list[int], list[int], list[str]]:
+def find(tokens: Tokens, classes: Bytes) -> tuple[Ints, Ints, list[str]]:
     """The stretches of tokens that the grammar knows, in order, none overlapping: first, last (exclusive), and kind; KEEP if explained."""
-    if not len(tokens):
-        return [], [], []
     place = np.arange(len(tokens)) + np.cumsum(tokens.gap)
     line = np.full(int(place[-1]) + 1, 32, np.uint8)
     line[place] = classes
@@ -408,4 +406,4 @@ def find(tokens: Tokens, classes: Bytes) -> tuple[list[int], list[int], list[str
         starts.append(start + first)
         ends.append(start + last - 1)
         kinds.append(kind)
-    return at[starts].tolist(), (at[ends] + 1).tolist(), kinds
+    return at[starts], at[ends] + 1, kinds

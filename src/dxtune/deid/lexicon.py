@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dxtune.deid.grammar import word_codes
-from dxtune.deid.tokens import Bytes, Hashes, Ints, hash_words
+from dxtune.deid.tokens import Bytes, Hashes, Ints, hash_stretches, hash_words
 
 FILE = Path(__file__).parent / "lexicon.tsv.xz"
 FLAGS = "deamwo"  # drug, eponym, abbreviation, month, weekday, organism
@@ -63,20 +63,10 @@ def version() -> str:
 
 @cache
 def _table() -> Hashes:
-    lines = _lines()
-    split = [line.partition("\t") for line in lines]
-    words = [word for word, _, _ in split]
-    hashes = np.concatenate([hash_words(words[at : at + 16384]) for at in range(0, len(words), 16384)])
-    known = np.zeros(len(words), np.uint64)
-    columns = np.frombuffer("".join(rest[:11] for _, _, rest in split).encode("ascii"), np.uint8).reshape(-1, 11)[:, ::2] - 48
-    shift = 0
-    for place, bits in enumerate((4, 3, 3, 3, 3, 3)):
-        if bits:
-            known |= columns[:, place].astype(np.uint64) << np.uint64(shift)
-        shift += bits
-    for row, (_, _, rest) in enumerate(split):
-        if len(rest) > 12:
-            known[row] |= np.uint64(sum(1 << FLAGS.index(flag) for flag in rest[12:]) << 19)
+    data = lzma.decompress(FILE.read_bytes())
+    data = data[data.index(b"\n", data.rindex(b"\n#") + 1) + 1 :]
+    parts = [_columns(data[start:end]) for start, end in _pieces(data)]
+    hashes, known = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
     hashes, known = _with_codes(hashes, known)
     known |= kinds(known.astype(np.int64)).astype(np.uint64) << np.uint64(25)
     table = np.zeros(_SLOTS, np.uint64)
@@ -91,6 +81,38 @@ def _table() -> Hashes:
         later[placed] = False
         slot, entry = (slot[later] + 1) % _SLOTS, entry[later]
     return table
+
+
+def _pieces(data: bytes) -> list[tuple[int, int]]:
+    """Where to cut the file: pieces of whole lines, small enough for memory."""
+    cuts = [0]
+    while len(data) - cuts[-1] > _CHUNK:
+        cuts.append(data.rindex(b"\n", cuts[-1], cuts[-1] + _CHUNK) + 1)
+    return list(zip(cuts, [*cuts[1:], len(data)], strict=True))
+
+
+def _columns(data: bytes) -> tuple[Hashes, Hashes]:
+    """The hash of each word of some lines, and what is known of it, packed."""
+    codes = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(codes == ord("\n"))
+    starts = np.append(0, ends[:-1] + 1)
+    tabs = np.flatnonzero(codes == ord("\t")).reshape(-1, 7)
+    known = np.zeros(len(ends), np.uint64)
+    shift = 0
+    for place, bits in enumerate((4, 3, 3, 3, 3, 3)):
+        known |= (codes[tabs[:, place] + 1] - 48).astype(np.uint64) << np.uint64(shift)
+        shift += bits
+    flag = np.zeros(256, np.uint64)
+    flag[[ord(letter) for letter in FLAGS]] = [1 << place for place in range(len(FLAGS))]
+    flags = np.zeros(len(ends), np.uint64)
+    for step in range(len(FLAGS)):
+        at = tabs[:, 6] + 1 + step
+        flags |= np.where(at < ends, flag[codes[np.minimum(at, len(codes) - 1)]], np.uint64(0))
+    hashes = hash_stretches(codes, starts, tabs[:, 0])
+    odd = np.flatnonzero(np.maximum.reduceat(codes, starts) > 127)
+    if len(odd):
+        hashes[odd] = hash_words([data[starts[row] : tabs[row, 0]].decode("utf-8") for row in odd.tolist()])
+    return hashes, known | flags << np.uint64(shift)
 
 
 def _with_codes(hashes: Hashes, known: Hashes) -> tuple[Hashes, Hashes]:

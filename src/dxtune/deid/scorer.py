@@ -45,12 +45,12 @@ _SHIFT = np.uint64(64 - BITS)
 
 def candidates(tokens: Tokens, known: Ints, taken: npt.NDArray[np.bool_]) -> Ints:
     """The tokens that are scored: all words and numbers but those that are plainly ordinary or already explained."""
-    ordinary = ((tokens.shape == LOWER) | (tokens.shape == SMALL_LETTER)) & _ORDINARY[lexicon.column(known, "kind")]
+    ordinary = ((tokens.shape == LOWER) | (tokens.shape == SMALL_LETTER)) & ORDINARY[lexicon.column(known, "kind")]
     chosen = ((tokens.kind == LETTERS) & ~ordinary) | (tokens.kind == DIGITS)
     return np.flatnonzero(chosen & ~taken)
 
 
-_ORDINARY = np.isin(np.arange(32), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL, lexicon.DRUG))
+ORDINARY = np.isin(np.arange(32), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL, lexicon.DRUG))
 
 
 def features(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints) -> npt.NDArray[np.int32]:

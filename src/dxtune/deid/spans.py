@@ -8,7 +8,8 @@ TYPES = (
     "NAME", "LOCATION", "FACILITY", "DATE", "AGE", "PHONE", "FAX", "EMAIL", "SSN", "MRN", "HEALTH_PLAN", "ACCOUNT", "LICENSE",
     "VEHICLE", "DEVICE", "URL", "IP", "BIOMETRIC", "PHOTO", "ID",
 )  # fmt: skip
-PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(TYPES)}|DATE-[0-9]{{4}}|AGE-90\+)\]")
+PLACEHOLDER = re.compile(r"\[([A-Z][A-Z_]+)(?:-(?:[0-9]{4}|90\+))?\]")
+"""What stands for an identifier; of the words in capitals only TYPES: see `placeholders`."""
 _YEAR = re.compile(r"(?<![0-9])(19[4-9][0-9]|20[0-9][0-9])(?![0-9])")
 
 
@@ -18,6 +19,24 @@ class Span(NamedTuple):
     start: int
     end: int
     type: str
+
+
+def placeholders(text: str) -> list[Span]:
+    """The placeholders in a text, in order.
+
+    >>> placeholders("[NAME] of [THIS] on [DATE-2019]")
+    [Span(start=0, end=6, type='NAME'), Span(start=20, end=31, type='DATE')]
+    """
+    if "[" not in text:
+        return []
+    return [
+        Span(match.start(), match.end(), match[1])
+        for match in PLACEHOLDER.finditer(text)
+        if match[1] in _TYPES and (match.end() - match.end(1) == 1 or match[1] in ("DATE", "AGE"))
+    ]
+
+
+_TYPES = frozenset(TYPES)
 
 
 def merge(spans: Iterable[Span], text: str) -> list[Span]:
@@ -38,7 +57,7 @@ def merge(spans: Iterable[Span], text: str) -> list[Span]:
             merged[-1] = (merged[-1][0], max(end, span.end), min(best, rank), kind if best < rank else span.type)
         else:
             merged.append((start, span.end, rank, span.type))
-    walls = [match.span() for match in PLACEHOLDER.finditer(text)] if "[" in text else []
+    walls = [(start, end) for start, end, _ in placeholders(text)]
     return [piece for start, end, _, kind in merged for piece in _outside(Span(start, end, kind), walls, text)]
 
 

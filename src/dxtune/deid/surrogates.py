@@ -48,7 +48,7 @@ class Surrogates:
         self._key, self.dates = key, dates
         self._known: dict[tuple[str, str, str], str] = {}
         self._tables = {
-            name: [word for word in sorted(table) if int(hash_words([word])[0]) not in taken] or sorted(table)
+            name: _without(sorted(table), taken)
             for name, table in (
                 ("female", words.FEMALE), ("male", words.MALE), ("either", words.EITHER), ("surname", words.SURNAMES), ("place", words.PLACES),  # noqa: E501
             )
@@ -194,7 +194,7 @@ class Surrogates:
 
     def _bytes(self, patient: str, kind: str, value: str) -> bytes:
         message = f"{patient}\0{kind}\0{value}".encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, message, hashlib.sha256).digest()
+        return hmac.digest(self._key, message, "sha256")
 
     def _number(self, patient: str, kind: str, value: str) -> int:
         return int.from_bytes(self._bytes(patient, kind, value)[:8], "big")
@@ -282,6 +282,11 @@ def _shift_named(match: re.Match[str], by: timedelta) -> str | None:
         else ""
     )
     return before + _cased(name, written) + after + (f"{match['g3']}{moved.year}" if match["y"] else "")
+
+
+def _without(table: list[str], taken: Collection[int]) -> list[str]:
+    """The words of a table that are not taken; all of them where nothing would be left."""
+    return [word for word, number in zip(table, hash_words(table).tolist(), strict=True) if number not in taken] or table
 
 
 def _width(day: str) -> int:

@@ -99,11 +99,18 @@ def tokenize(texts: Sequence[str]) -> Tokens:
 
 def hash_words(words: Sequence[str]) -> Hashes:
     """The hash of each word, as `tokenize` gives it."""
+    if not words:
+        return np.zeros(0, np.uint64)
     text = "\n".join(words)
     _, folded, _ = _characters(text)
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     end = np.cumsum(lengths + 1) - 1
     return _stretch(_prefix_sums(folded), end - lengths, end)
+
+
+def hash_stretches(folded: npt.NDArray[Any], start: Ints, end: Ints) -> Hashes:
+    """The hash of each stretch of some folded characters, as `tokenize` gives it."""
+    return _stretch(_prefix_sums(folded), start, end)
 
 
 def _prefix_sums(folded: npt.NDArray[Any]) -> Hashes:
