@@ -159,20 +159,16 @@ def score(notes: Sequence[GoldNote], found: Sequence[Sequence[Span]]) -> Scores:
         outside += visible
         lost += visible - kept
     n = total.total()
-    any_share, full_share = (counter.total() / n if n else math.nan for counter in (touched, full))
-    notes_share = notes_full / len(notes) if notes else math.nan
+    ratios = ((touched.total(), n), (full.total(), n), (notes_full, len(notes)), (lost, max(outside, 1)))
+    any_share, full_share, notes_share, lost_share = (part / whole if whole else math.nan for part, whole in ratios)
     distract = {k: sum(hits) / len(hits) for k, hits in sorted(kinds.items())}
     by_type = {k: TypeScore(m, touched[k] / m, full[k] / m, wilson_low(full[k], m)) for k, m in sorted(total.items())}
     misses.sort(key=lambda miss: -miss.unmasked)
-    shares = (any_share, full_share, notes_share, lost / max(outside, 1))
-    return Scores(len(notes), n, *shares, distract, by_type, tuple(misses))
+    return Scores(len(notes), n, any_share, full_share, notes_share, lost_share, distract, by_type, tuple(misses))
 
 
 def wilson_low(hits: int, n: int) -> float:
-    """The lower bound of the 95 % score interval of a share.
-
-    E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22(158), 209-212.
-    """
+    """The lower bound of the 95 % score interval of a share (E. B. Wilson 1927, Probable inference, JASA 22, 209-212)."""
     z, p = 1.96, hits / n
     return (p + z * z / (2 * n) - z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
 
@@ -186,15 +182,13 @@ def evaluate(path: Path, engine: Deidentifier) -> Scores:
 def report(scores: Scores, show_text: bool, worst: int) -> str:
     """The scores as plain text, and the `worst` misses; their text only with `show_text`, without its control characters."""
     share, shown = "{:.4f}".format, scores.misses[: max(worst, 0)]
-    counts = {"notes": scores.notes, "spans": scores.spans, "misses": len(scores.misses)}
-    shares = {name: share(getattr(scores, name)) for name in ("any", "full", "notes_full", "non_phi_lost")}
-    types = [(kind, str(s.n), *map(share, s[1:])) for kind, s in scores.by_type.items()]
+    shares = [(name, share(getattr(scores, name))) for name in ("any", "full", "notes_full", "non_phi_lost")]
     misses = [(m.note.id, *map(str, (*m.span, m.span.end - m.span.start, m.unmasked))) for m in shown]
     blocks = []
     for rows in (
-        [*((name, str(count)) for name, count in counts.items()), *shares.items()],
-        [("type", "n", "any", "full", "full_low95"), *types],
-        [("distract", "touched"), *((kind, share(value)) for kind, value in scores.distract.items())],
+        [("notes", str(scores.notes)), ("spans", str(scores.spans)), ("misses", str(len(scores.misses))), *shares],
+        [("type", "n", "any", "full", "full_low95"), *((k, str(s.n), *map(share, s[1:])) for k, s in scores.by_type.items())],
+        [("distract", "touched"), *((k, share(value)) for k, value in scores.distract.items())],
         [("miss in note", "start", "end", "type", "length", "unmasked"), *misses],
     ):
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

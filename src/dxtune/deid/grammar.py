@@ -135,7 +135,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("PHONE", r"(?: <n1> - )? <n3> - <n3> - <word>{1,2} | <phone> <n47>"),
     ("VEHICLE", rf"<vehicle> {_LINK} (?P<v> (?: <plain> [\x20-] )? {_CHUNK} (?: [-.] <alnum>+ ){{0,3}} (?: [\x20-] <n24> )? )"),
     *((kind, rf"<{group}> (?:_<patient>)? {_LINK} (?P<v> {_VALUE} {_MORE if kind in ('HEALTH_PLAN', 'ACCOUNT', 'MRN', 'LICENSE') else ''} )") for kind, group in _LABELLED.items()),
-    ("MRN", rf"<patient> ~ (?: \# | <link> \.? ) {_LINK} (?P<v> {_VALUE} )"),
+    ("MRN", rf"<patient> ~ (?: \# | <idword> \.? ) {_LINK} (?P<v> {_VALUE} )"),
     ("ACCOUNT", r"<n4> [\x20-] <n4> [\x20-] <n4> (?: [\x20-] <n24> )?  | <word>? <n2> (?: _ (?:<n4>|<word> <num>|<n3>) ){3,8} | <n4> [\x20-] <n6up> [\x20-] <num>"),
     ("DEVICE", r"(?: \( <n2> \) <alnum>+ ){1,4}"),
     ("PHONE", rf"<phone> ~ :? \n (?P<v> {_PHONE} | \+? \(? <num> \)? (?: [\x20.-] \(? <num> \)? ){{1,5}} )"),
@@ -220,6 +220,8 @@ class _Machine:
             glued = _codes()[1]["alnum"]
             while start and chr(classes[start - 1]) in glued and chr(classes[start]) in glued:
                 start -= 1
+            while kind == "ID" and start > 1 and classes[start - 1] == ord("-") and chr(classes[start - 2]) in glued:
+                start -= 2
             if kind == "DATE" and start > 1 and classes[start - 2] == the:
                 start -= 2
         return start, end, _judge(kind, classes[start:end].decode("latin-1"))
@@ -241,6 +243,8 @@ def _judge(kind: str, classes: str) -> str:  # noqa: PLR0911
             return KEEP
         if sum(digits) and _judge_compound(classes, digits) == "DATE":
             return "DATE"
+        if kind == "ID" and classes.count("-") > 1:
+            return kind
         least = 4 if kind in {"DEVICE", "ID", "PHOTO", "ACCOUNT", "HEALTH_PLAN"} else 3
         if sum(digits) < least:
             return KEEP

@@ -38,6 +38,7 @@ _GROUPS = {
     "vehicle": "vin plate plates registration tag vehicle truck car",
     "mrn": "mrn mr mrns record records chart hospital epic nhs uhid hn urn crn mpi emr pid hospno chi phn",
     "patient": "patient pt unit",
+    "idword": "id ids identifier number no num nr nbr",
     "plan": "medicare medicaid mbi hic hicn insurance plan policy member membership subscriber beneficiary group payer coverage payor humana aetna cigna anthem tricare bcbs nhif medisave",
     "account": "acct account accnt billing invoice iban routing bank card visa mastercard amex guarantor claim har csn encounter visit fin swift",
     "license": "dl license licence lic dea npi certificate certification cert passport credential upin permit gmc nmc licensed hpcsa ahpra",

@@ -6,6 +6,7 @@ It only adds spans. No text leaves the machine: a Hub model is fetched, at a pin
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,6 +26,7 @@ _PIECE = re.compile(rf"\S(?:.{{0,{SENTENCE - 2}}}\S)?(?!\S)|\S{{1,{SENTENCE}}}",
 _MONTH = re.compile(r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(?:r?uary|ch|il|ust|t?ember|ober)?\b", re.I)
 _LENGTH_OR_YEAR = re.compile(r"(?<![a-z])(?:(?:year|month|week|day|hour)s?|yrs?|y/?o|old|ago)\b|^(?:19|20)\d\d$", re.I)
 _WORD, _GAP = re.compile(r"\w+"), re.compile(r"[^\w\n]{0,2}")
+_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
 class Voter(Protocol):
@@ -110,8 +112,7 @@ class TransformersVoter:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right", **safe)
             self._model, info = AutoModelForTokenClassification.from_pretrained(folder, **weights, **safe)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            found = f"none ({type(error).__name__})"
-            raise _error(model, "a model that transformers loads without code of its own", found, "use another") from None
+            raise _error(model, "what transformers loads, no code of its own", type(error).__name__, "use another") from None
         config = self._model.config
         self._types = [type_of(config.id2label[number]) for number in range(config.num_labels)]
         kinds, labels, missing = config.architectures or [], sorted(config.id2label.values())[:6], len(info["missing_keys"])
@@ -132,9 +133,8 @@ class TransformersVoter:
         order = sorted(range(len(coded["input_ids"])), key=lambda window: len(coded["input_ids"][window]))
         for batch in (order[place : place + 32] for place in range(0, len(order), 32)):
             fields = {name: [coded[name][i] for i in batch] for name in self._tokenizer.model_input_names if name in coded}
-            inputs = self._tokenizer.pad(fields, return_tensors="pt")
             with torch.inference_mode():
-                labels = self._model(**inputs).logits.argmax(-1).tolist()
+                labels = self._model(**self._tokenizer.pad(fields, return_tensors="pt")).logits.argmax(-1).tolist()
             for window, row in zip(batch, labels, strict=True):
                 pieces = zip(coded["offset_mapping"][window], row, strict=False)  # the rest of the row is padding
                 found = [Span(a, b, kind) for (a, b), label in pieces if a < b and (kind := self._types[label])]
@@ -161,8 +161,8 @@ def _words(sentence: str, marks: list[Span]) -> list[Span]:
 def _sentences_with(words: Sequence[tuple[int, int]], text: str) -> Iterator[tuple[int, int]]:
     """Where the sentences are that hold one of these words: trimmed; too long ones are cut, between words if possible."""
     starts, ends = sorted(start for start, _ in words), sorted(end for _, end in words)
-    cuts = [match.start() for match in _CUT.finditer(text)]
-    for left, right in zip([0, *cuts], [*cuts, len(text)], strict=True):
+    cuts = [0, *(match.start() for match in _CUT.finditer(text)), len(text)]
+    for left, right in pairwise(cuts):
         for match in _PIECE.finditer(text, left, right):
             place = bisect_right(ends, match.start())
             if place < len(starts) and starts[place] < match.end():
@@ -181,13 +181,12 @@ def _folder(model: str, revision: str | None, root: Path) -> Path:
     folder = root / Path(model).expanduser()
     if not folder.is_dir():
         if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", model) or not re.fullmatch(r"[0-9a-f]{40}", revision or ""):
-            remedy = "check the path, or copy the commit hash from the Hub's history (a name such as main moves)"
+            remedy = "check the path, or copy the commit hash from the Hub's history (main moves)"
             raise _error(model, "a folder, or a Hub id with a revision of 40 hex digits", f"neither ({revision=})", remedy)
         from huggingface_hub import snapshot_download
 
-        files = ["*.json", "*.txt", "*.safetensors", "*.model"]
         try:
-            folder = Path(snapshot_download(model, revision=revision, allow_patterns=files))
+            folder = Path(snapshot_download(model, revision=revision, allow_patterns=_FILES))
         except (OSError, ValueError) as error:  # the Hub's own errors are one or the other
             raise _error(model, "a model on the Hub", type(error).__name__, "check id and revision, or name a folder") from None
     if not any(folder.glob("model*.safetensors")):
