@@ -33,13 +33,11 @@ from dxtune.deid.evaluation import GoldNote, Scores, read_gold, score
 from dxtune.deid.spans import Span
 
 RUNNERS = Path(__file__).resolve().parent / "deidentification_others"
-CACHE = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks"
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "benchmarks"
 PACKAGES = {"presidio": "presidio-analyzer", "philter": "philter-lite", "dxtune": "dxtune"}
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    + ("NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"),
-    "1",
-)
+THREADS = ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "BLIS_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM", "POLARS_MAX", "RAYON_NUM")
+ONE_THREAD = {f"{name}_THREADS": "1" for name in THREADS}
 LEAST_S = 1.0
 """Seconds of a round, at least: a fast tool goes over the notes again until they are over."""
 
@@ -58,14 +56,14 @@ def environment(tool: str) -> tuple[Path, str]:
     made_of = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
     stamp = folder / "made_of"
     if not stamp.exists() or stamp.read_text() != made_of:
-        print(f"{tool}: making {folder.relative_to(CACHE.parent.parent)} ...", file=sys.stderr, flush=True)
+        print(f"{tool}: making {folder.relative_to(ROOT)} ...", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         install = ["pip", "install", "--disable-pip-version-check", "--only-binary", ":all:", "--requirement", str(pins)]
         with log.open("w") as output:
             for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", *install]):
                 if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode:
-                    raise ToolFailed(f"its environment could not be made: see {log}")
+                    raise ToolFailed(f"its environment could not be made: see {log.relative_to(ROOT)}")
         stamp.write_text(made_of)
     return python, next(row.split("==")[1] for row in pins.read_text().splitlines() if row.startswith(PACKAGES[tool]))
 
@@ -103,7 +101,7 @@ class Worker:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            raise ToolFailed(f"its process ended with code {self.process.wait()}: see {self.log}")
+            raise ToolFailed(f"its process ended with code {self.process.wait()}: see {self.log.relative_to(ROOT)}")
         return dict(json.loads(line))
 
     def stop(self) -> None:
@@ -168,7 +166,7 @@ def measure(tools: list[str], notes: list[GoldNote], texts: list[str], rounds: i
 
 def table(results: dict[str, Result]) -> list[list[str]]:
     """A row for every job of every tool, under a header."""
-    rows = [["", "any", "full", "lost", "notes/s", "(rounds)", "dxtune is", "start-up", "first note", "peak memory"]]
+    rows = [["", "any", "full", "lost", "notes/s", "(rounds)", "dxtune's ratio", "start-up", "first note", "peak memory"]]
     ours = next(iter(results["dxtune"].speeds.values())) if "dxtune" in results else None
     for tool, result in results.items():
         for number, (job, speeds) in enumerate(result.speeds.items()):
@@ -177,7 +175,8 @@ def table(results: dict[str, Result]) -> list[list[str]]:
             once = [f"{result.worker.start_s:.1f} s", f"{result.first_ms:.0f} ms", f"{result.peak_mb:.0f} MB"]
             ratio = "-"
             if ours:  # round by round, because the machine may be slower in one than in another
-                ratio = f"{statistics.median(a / b for a, b in zip(ours, speeds, strict=True)):.3g} x"
+                times = statistics.median(a / b for a, b in zip(ours, speeds, strict=True))
+                ratio = f"{times:,.0f}" if times >= 10 else f"{times:.2f}"
             speed = [f"{statistics.median(speeds):,.1f}", f"({min(speeds):,.1f}-{max(speeds):,.1f})", ratio]
             name = f"{tool} {result.worker.version}, {job}"
             rows.append([name, *(shares if number == 0 else [""] * 3), *speed, *(once if number == 0 else [""] * 3)])
@@ -208,7 +207,7 @@ def main() -> None:
     spans, characters = sum(len(note.gold) for note in notes), sum(map(len, texts)) / len(texts)
     print(f"recall and loss: {len(notes):,} notes with {spans:,} gold spans.", end=" ")
     print(f"Speed: {len(texts)} of them, {characters:,.0f} characters each, median of {arguments.rounds} rounds, one thread.")
-    print("Start-up, first note and memory: once, one process a tool.\n")
+    print("dxtune's ratio: its notes/s with placeholders over those of the row. Start-up, first note, memory: once a tool.\n")
     rows = table(results)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,25 @@ def test_rows_may_come_with_a_byte_order_mark_and_windows_line_ends(tmp_path: Pa
     (tmp_path / "gold.jsonl").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
     expected = [GoldNote("1", "a\u2028b", ()), GoldNote("2", "é", (Span(0, 1, "ID"),), patient_id="0")]
     assert read_gold(tmp_path / "gold.jsonl") == expected
+
+
+class Listening(Deidentifier):
+    """A real engine that remembers whose notes it was given."""
+
+    def spans_of(
+        self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, *more: Any, **named: Any
+    ) -> list[list[Span]]:
+        self.patient_ids = list(patient_ids or ())
+        return super().spans_of(texts, patient_ids, *more, **named)
+
+
+def test_a_note_without_a_patient_is_a_patient_of_its_own(tmp_path: Path) -> None:
+    rows = [GOOD | {"id": "p"}, GOOD | {"id": 2, "patient_id": "p"}, GOOD | {"id": 3, "patient_id": "p"}, GOOD | {"id": 4}]
+    engine = Listening(b"a key for the tests")
+    evaluate(write(tmp_path / "gold.jsonl", rows), engine)
+    first, second, third, fourth = engine.patient_ids
+    assert second == third == "p"
+    assert len({first, second, fourth}) == 3
 
 
 def test_evaluate_scores_what_the_engine_finds(tmp_path: Path) -> None:

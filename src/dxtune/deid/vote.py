@@ -30,10 +30,9 @@ _FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
 class Voter(Protocol):
-    """A model that reads sentences."""
+    """A model that tells the identifiers in each of some sentences, in offsets of that sentence."""
 
-    def spans(self, sentences: Sequence[str]) -> list[list[Span]]:
-        """The identifiers that it sees in each sentence, in offsets of that sentence."""
+    def spans(self, sentences: Sequence[str]) -> list[list[Span]]: ...
 
 
 def load_voter(kind: Literal["spacy", "transformers"], model: str, revision: str | None, root: Path) -> Voter:
@@ -62,7 +61,13 @@ def add_votes(
         counted = [span for span in found if _counts(span.type, sentence[span.start : span.end])]
         for note, shift in where:
             result[note] += [Span(shift + start, shift + end, kind) for start, end, kind in counted]
-    return [merge(more, text) if len(more) > len(some) else more for more, some, text in zip(result, spans, texts, strict=True)]
+    return [_united(more, len(some), text) for more, some, text in zip(result, spans, texts, strict=True)]
+
+
+def _united(spans: list[Span], own: int, text: str) -> list[Span]:
+    """All spans, merged; of the first `own`, those that none of the others makes longer are left as they are."""
+    merged = merge(spans, text) if len(spans) > own else spans
+    return [next((old for old in spans[:own] if old.start <= new.start and new.end <= old.end), new) for new in merged]
 
 
 def type_of(label: str) -> str | None:
@@ -143,11 +148,7 @@ class TransformersVoter:
 
 
 def _words(sentence: str, marks: list[Span]) -> list[Span]:
-    """The words that marks touch, whole; neighbours of one type are one span.
-
-    >>> _words("Ann Quill-Marsh came", [Span(0, 3, "NAME"), Span(6, 8, "NAME"), Span(10, 12, "NAME")])
-    [Span(start=0, end=15, type='NAME')]
-    """
+    """The words that marks touch, whole; neighbours of one type are one span."""
     spans: list[Span] = []
     for start, end in (match.span() for match in _WORD.finditer(sentence)) if marks else ():
         kind = next((mark.type for mark in marks if mark.start < end and mark.end > start), None)
