@@ -66,6 +66,14 @@ def test_what_the_engine_found_keeps_its_type_and_grows() -> None:
     assert added == [[Span(0, 11, "LOCATION"), Span(17, 19, "NAME"), Span(31, 33, "NAME"), spans[1]]]
 
 
+def test_what_no_vote_makes_longer_stays_as_it_is() -> None:
+    text = "Seen (Young) and (Rose)."
+    spans = [Span(5, 12, "NAME"), Span(17, 23, "LOCATION")]
+    added = add_votes([text], [spans], [[(0, 4)]], Listener(Rose="NAME", and_="NAME", Seen="FACILITY"))
+    assert added == [[Span(0, 4, "FACILITY"), *spans]]
+    assert add_votes(["- ?"], [[]], [[(0, 1)]], Listener(**{"- ?": "NAME"})) == [[]]
+
+
 def test_a_long_sentence_is_asked_about_in_pieces_cut_between_words() -> None:
     text = "  " + "word " * 390 + "Chase " + "word " * 10
     voter = Listener(Chase="NAME")

@@ -138,6 +138,8 @@ def mark(
         margin[rows] = scores[np.arange(len(rows)), best] - threshold
         guess[rows] = _SCORED[best]
         margin -= EPONYM * _eponyms(seen) + DRUG * (lexicon.column(seen.known, "flags") & 1).astype(np.int32)
+        pronoun = (seen.classes[rows] == ord("I")) & (seen.tokens.mark[rows] == ord("i")) & (seen.classes[rows + 1] != ord("."))
+        margin[rows[pronoun]] -= EPONYM  # "I feel well"; not the initial of "I. Brandt"
         short = (seen.tokens.end[rows] - seen.tokens.start[rows] <= 4) & (seen.tokens.kind[rows] == LETTERS)
         margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
     sure = margin >= 0

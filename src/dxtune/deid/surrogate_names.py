@@ -1,10 +1,10 @@
-"""The tables of surrogates: names and what stays beside them, the forms of dates, and the other letters of codes.
+"""What surrogates are made of: names and what stays beside them, the other letters of codes, and the forms of dates.
 
-Names are written by hand to be diverse, none is taken from any record; a first name that both lists would hold stands in
-EITHER alone.
+Names are written by hand to be diverse, none is taken from any record. A first name that both lists would hold is in EITHER.
 """
 
 import re
+from datetime import date, timedelta
 from string import ascii_lowercase, ascii_uppercase, digits
 
 
@@ -231,21 +231,20 @@ OTHER = {
 }
 """Of each letter and digit, which other one a byte makes of it."""
 
-ORDINALS = ["th" if 10 < n < 14 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") for n in range(100)]
-MONTHS = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
+UNDRESSED = str.maketrans({"ø": "o", "œ": "oe", "æ": "ae", "ð": "d", "þ": "th", "ł": "l", "đ": "d", "ı": "i"})
+SMALL_ZIPS = _words("036 059 063 102 203 205 369 556 692 790 821 823 830 831 878 879 884 890 893")
+"""The first three digits of ZIP codes of 20,000 people or fewer (164.514(b)(2)(i)(B)): the lists in use together."""
+LABEL = re.compile(
+    "(?<![a-z])(ext|extn|extension|x+|tel|phone|fax|cell|pager|img|dsc|image|photo|jpe?g|png|gif|tiff?|heic|bmp|dcm|pdf|mp4|mov)"
+    "(?![a-z])",
+    re.I,
 )
+
+ORDINALS = ["th" if 10 < n < 14 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") for n in range(100)]
+MONTHS = tuple(
+    "january|february|march|april|may|june|july|august|september|october|november|december".split("|")  # noqa: SIM905
+)
+_NUMBERS = {name[:3]: number for number, name in enumerate(MONTHS, start=1)}
 _MONTH = (
     "(?P<n>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept(?:ember)?|sep|oct(?:ober)?|"
     "nov(?:ember)?|dec(?:ember)?)"
@@ -258,7 +257,7 @@ _FORMS = (
     rf"(?P<a>\d\d?)(?P<s>[/.-])(?P<b>\d\d?)(?P=s)['’]?(?P<y>{_LONG}|\d\d)",
     rf"(?P<y>{_LONG})[/.-](?P<m>\d\d?)",
     rf"(?P<m>\d\d?)[/.-](?P<y>{_LONG})",
-    r"(?P<a>\d\d?)[/.-](?P<b>\d\d?)",
+    r"(?P<a>\d\d?)(?P<s>[/.-])(?P<b>\d\d?)(?!(?P=s)\d)",
     rf"(?P<y>{_LONG})[\s./-]?{_MONTH}[\s./-]?{_DAY}",
     rf"{_DAY}(?:\s+day)?{_GAP}{_MONTH}(?:{_GAP}['’]?(?P<y>{_LONG})|(?:[/.-]|[\s,]*)['’]?(?P<y>{_SHORT}))?",
     rf"{_MONTH}{_GAP}{_DAY}(?!\d)(?:{_GAP}['’]?(?P<y>{_LONG})|(?:[/.-]|[\s,]+['’]?|['’])(?P<y>{_SHORT}))?",
@@ -266,7 +265,7 @@ _FORMS = (
     _MONTH,
     rf"(?P<y>{_LONG})|['’](?P<y>\d\d)",
     r"t?[0-2]?\d:[0-5]\d(?::\d\d(?:[.,]\d+)?)?(?:\s*[ap]\.?m\b)?(?:\s*(?:z|utc|gmt|[ecmp][sd]?t|[+-]\d\d:?\d\d)\b)?",
-    r"t?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?(?:\s*(?:z|h|hrs?|hours?)\b)?|[01]?\d\s*[ap]\.?m",
+    r"(?<![/.-])t?(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?(?![/.-]\d)(?:\s*(?:z|h|hrs?|hours?)\b)?|[01]?\d\s*[ap]\.?m",
     r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?s?",
     "the|of|on|at|to|and|or|by|in|from|through|thru|until|till|since|between|early|mid|late|morning|afternoon|evening|night|noon",
 )
@@ -284,9 +283,66 @@ def _compiled() -> tuple[re.Pattern[str], dict[str, list[str]]]:
     return re.compile(pattern, re.I | re.A), fields
 
 
-DATE, FIELDS = _compiled()
+_DATE, _FIELDS = _compiled()
 """The forms of dates, then times of day, weekdays and small words; of each form its groups in the order of the text.
 
-The first letter of a group: y year, m month, n its name, d day, o its suffix; a and b month and day in the order that the
-numbers tell.
+The first letter of a group: y year, m month, n its name, d day, o its suffix; a and b month and day, or day and month.
 """
+_YEAR = re.compile(r"(?<![0-9])(?:19[4-9]|20[0-9])[0-9](?:(?![0-9])|(?=[01][0-9][0-3][0-9](?![0-9])))")
+
+
+def year(value: str) -> str:
+    """The year of a date, as spans.placeholder keeps it; [DATE] where it has none in four digits.
+
+    >>> year("3/4/2019"), year("March 4")
+    ('2019', '[DATE]')
+    """
+    return found[0] if (found := _YEAR.search(value)) else "[DATE]"
+
+
+def shift(value: str, by: timedelta) -> str:
+    """The dates moved in the form that they have; weekdays and times of day stay. [DATE] if anything else is in the text.
+
+    The month is first, unless the number is above 12.
+
+    >>> shift("Mon, Mar 4th, 10:15", timedelta(weeks=1)), shift("28.12.2019", timedelta(weeks=1)), shift("Easter", timedelta(7))
+    ('Mon, Mar 11th, 10:15', '04.01.2020', '[DATE]')
+    """
+    parts: list[str] = []
+    done, dated = 0, False
+    try:
+        for match in _DATE.finditer(value):
+            fields = [group for group in _FIELDS[match.lastgroup or ""] if match[group] is not None]
+            parts += (value[done : match.start()], _moved(match, fields, by) if fields else match[0])
+            dated |= bool(fields)
+            done = match.end()
+    except (ValueError, OverflowError):  # no such day
+        return "[DATE]"
+    parts.append(value[done:])
+    other = any(map(str.isalnum, "".join(parts[::2])))
+    return "[DATE]" if other or (not dated and any(map(str.isdecimal, value))) else "".join(parts)
+
+
+def _moved(match: re.Match[str], groups: list[str], by: timedelta) -> str:
+    """A date moved. One without a year is taken to be in 2002, with no leap year beside it; without a day in mid-month."""
+    old = {group[0]: match[group] for group in groups}
+    month, day = ("m", "d") if "a" not in old else ("a", "b") if int(old["a"]) < 13 else ("b", "a")
+    when, name = int(old.get("y", 2002)), old.get("n", "")
+    when += 0 if when > 99 else 2000 if when < 50 else 1900
+    new = date(when, _NUMBERS[name[:3].lower()] if name else int(old.get(month, 7)), int(old.get(day, 15))) + by
+    whole = name.lower() in MONTHS and (len(name) > 3 or " " in match[0])  # the May of 04-May-2019 is short
+    month_name = MONTHS[new.month - 1] if whole else MONTHS[new.month - 1][:3]
+    padded = old.get(day, "")[:1] == "0" if name else len(old.get(month, "00")) == len(old.get(day, "00")) == 2
+    written = {
+        "y": f"{new.year:04d}"[-len(old.get("y", "0000")) :],
+        "n": month_name.upper() if name.isupper() else month_name if name.islower() else month_name.capitalize(),
+        "o": ORDINALS[new.day].upper() if old.get("o", "").isupper() else ORDINALS[new.day],
+        month: f"{new.month:02d}" if padded else str(new.month),
+        day: f"{new.day:02d}" if padded else str(new.day),
+    }
+    parts: list[str] = []
+    done = match.start()
+    for group in groups:
+        parts += (match.string[done : match.start(group)], written[group[0]])
+        done = match.end(group)
+    return "".join([*parts, match.string[done : match.end()]])

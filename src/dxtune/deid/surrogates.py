@@ -1,304 +1,248 @@
-"""Surrogates: made-up values that stand for identifiers, the same for the same value within a patient, of the same form.
+"""Surrogates: made-up values that stand for identifiers, so that one that the finder missed hides among them.
 
-Chosen by HMAC-SHA256 of (patient, type, value) under the key, so that without the key nothing can be traced back, and with
-it every
-run gives the same. Source of the idea: Carrell et al., Hiding in Plain Sight (JAMIA 2013).
+Source: Carrell et al., Hiding in plain sight (JAMIA 2013). Each is drawn by HMAC-SHA256 from the key, the patient, the type and
+the value: a value has one surrogate in all notes of a patient, and another one in those of the next.
 """
 
 import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
-from datetime import date, timedelta
-from typing import Literal
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from functools import cache
+from string import digits
+from typing import Literal, NamedTuple
 
-from dxtune.deid import surrogate_names as words
+from dxtune.deid import surrogate_names as names
 from dxtune.deid.spans import Span
+from dxtune.deid.surrogate_names import shift, year
 from dxtune.deid.tokens import hash_words
 
-# 45 CFR 164.514(b)(2)(i)(B): three digits of a ZIP code where at most 20,000 people live; the union of the lists in use.
-RESTRICTED_ZIP = frozenset("036 059 063 102 203 205 369 556 692 790 821 823 830 831 878 879 884 890 893".split())  # noqa: SIM905
-_MONTHS = "january february march april may june july august september october november december".split()  # noqa: SIM905
-_WORD = re.compile(r"[^\W\d_]+")
-_CHARACTER = re.compile(r"[^\W_]")
-_YEAR = re.compile(r"(?<!\d)(?:19[4-9]\d|20\d\d)(?!\d)")
-_ISO = re.compile(r"(?P<y>\d{4})(?P<a>[-/.]?)(?P<m>\d{1,2})(?P=a)(?P<d>\d{1,2})(?!\d)")
-_NUMERIC = re.compile(r"(?<!\d)(?P<x>\d{1,2})(?P<a>\s?[-/.]\s?)(?P<z>\d{1,2})(?:(?P=a)(?P<y>\d{4}|\d\d))?(?!\d)")
-_NAMED = re.compile(
-    r"(?i)(?:(?P<d1>\d{1,2})(?P<s1>st|nd|rd|th)?(?P<g1>[\s-]*(?:of\s)?))?(?P<m>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?P<r>[a-z]*\.?)"
-    r"(?:(?P<g2>[\s-]*(?:the\s)?)(?P<d2>\d{1,2})(?!\d)(?P<s2>st|nd|rd|th)?)?(?:(?P<g3>,?\s?[\s/-]?\s?(?:of\s)?)(?P<y>(?:19|20)\d\d))?"
+CACHED = 100_000
+"""Values that are remembered. Nothing but the time depends on it."""
+_TOKEN = re.compile(  # a word, a number or a ZIP+4 code; not the s of "Smith's", not the O of "O'Brien"
+    r"(?!(?<=[^\W_]['’])[sS](?![^\W_])|[^\W\d_]['’][^\W\d_]{2})"
+    r"(?:[0-9]{5}-[0-9]{4}(?![^\W_])|[^\W_](?:[^\W_]|[\u0300-\u1fff])*)"  # with the vowel signs of other scripts
 )
-_SPREAD_WEEKS = 52
-_CACHED = 100_000
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SEGMENT = re.compile(r"[^,;()\n]+")
+_ZIP = re.compile(r"([0-9]{3})[0-9]{2}(-[0-9]{4})?")
+_ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)", re.I)
+_ACRONYM = re.compile(r"[a-z](?:[b-df-hj-np-tv-xz]{1,4})?")
+_CODE_RUN = re.compile(r"[a-z]{3,}|[0-9]{5,}")
+
+
+class _Owner(NamedTuple):
+    """What the surrogates of a patient are drawn with, and how far the dates move."""
+
+    key: bytes
+    offset: timedelta
 
 
 class Surrogates:
-    """Replaces the identifiers of notes by made-up values.
+    """Replaces identifiers by made-up ones of their kind. What comes back depends on the arguments alone.
 
-    dates: `year` leaves the year alone (Safe Harbor, 164.514(b)(2)(i)(C)); `shift` moves a date by whole weeks, one offset a
-    patient, so
-    that intervals and weekdays stay (Expert Determination, 164.514(b)(1)). taken: hashes (tokens.hash_words) of the words
-    that occur in
-    identifiers of the corpus: no name that is made up is one of them.
+    key: secret, or anybody can redo the mapping. dates: `year` leaves of a date its year (45 CFR 164.514(b)(2)(i)(C)); `shift`
+    moves it by up to 52 whole weeks, the same for all dates of a patient (not Safe Harbor: 164.514(b)(1)). taken: `hash_words`
+    of the words in the identifiers of the corpus, and of numbers where they are to count: no surrogate holds such a word of
+    three letters or number of five digits, save reserved domains, telephone and social security numbers, which are nobody's.
+
+    >>> spans = [Span(0, 8, "NAME"), Span(10, 18, "DATE")]
+    >>> Surrogates(b"sixteen bytes or more", "shift").replace("Ana King, 3/4/2019", spans, "patient 1")
+    'Katarzyna Nolan, 1/27/2020'
     """
 
     def __init__(self, key: bytes, dates: Literal["year", "shift"] = "year", taken: Collection[int] = frozenset()) -> None:
-        self._key, self.dates = key, dates
-        self._known: dict[tuple[str, str, str], str] = {}
-        self._tables = {
-            name: _without(sorted(table), taken)
-            for name, table in (
-                ("female", words.FEMALE), ("male", words.MALE), ("either", words.EITHER), ("surname", words.SURNAMES), ("place", words.PLACES),  # noqa: E501
-            )
-        }  # fmt: skip
+        self._key, self._dates, self._taken = key, dates, frozenset(taken)
+        self._free = frozenset([word for word, known in _hashes().items() if known not in self._taken])
+        self._cache: dict[tuple[str, str, str], str] = {}
+        self._owners: dict[str, _Owner] = {}
 
     def replace(self, text: str, spans: Sequence[Span], patient: str) -> str:
-        """The text with a surrogate in place of each span; all else as it was."""
-        parts, done = [], 0
+        """The note with a surrogate in place of each span. spans: sorted, none overlapping. patient: whose note it is."""
+        parts: list[str] = []
+        done, known = 0, self._cache
         for start, end, kind in spans:
             value = text[start:end]
-            if (made := self._known.get((patient, kind, value))) is None:
-                made = self._make(patient, kind, value)
-                if len(self._known) >= _CACHED:
-                    self._known.clear()
-                self._known[patient, kind, value] = made
-            parts += [text[done:start], made]
+            new = known.get((patient, kind, value))
+            parts += (text[done:start], self._remember(patient, kind, value) if new is None else new)
             done = end
-        return "".join([*parts, text[done:]])
+        parts.append(text[done:])
+        return "".join(parts)
 
-    def _make(self, patient: str, kind: str, value: str) -> str:
-        if kind == "NAME":
-            return self._names(patient, value)
-        if kind in ("LOCATION", "FACILITY"):
-            return self._place(patient, kind, value)
-        if kind == "DATE":
-            return self._date(patient, value)
-        if kind == "AGE":
-            return "90+"
-        special = {
-            "EMAIL": self._email,
-            "URL": self._url,
-            "IP": self._ip,
-            "SSN": self._ssn,
-            "PHONE": self._phone,
-            "FAX": self._phone,
-        }
-        return special.get(kind, self._code)(patient, value)
+    def _remember(self, patient: str, kind: str, value: str) -> str:
+        if len(self._cache) >= CACHED:
+            self._cache.clear()
+            self._owners.clear()
+        if (owner := self._owners.get(patient)) is None:
+            key = hmac.digest(self._key, b"surrogates\0" + patient.encode("utf-8", "surrogatepass"), "sha256")
+            weeks = int.from_bytes(hmac.digest(key, b"weeks", "sha256")[:4], "big") % 104
+            owner = self._owners[patient] = _Owner(key, timedelta(weeks=weeks - 52 if weeks < 52 else weeks - 51))
+        new = self._make(owner, kind, value) if any(map(str.isalnum, value)) else value
+        self._cache[patient, kind, value] = new
+        return new
 
-    # ---- words ----
+    def _make(self, owner: _Owner, kind: str, value: str) -> str:
+        match kind:
+            case "NAME":
+                new = _TOKEN.sub(lambda token: self._name(owner, token[0]), value)
+            case "LOCATION":
+                new = _SEGMENT.sub(lambda part: self._segment(owner, part[0]), value)
+            case "FACILITY":
+                new = _rewritten(value, self._places(owner, kind, _TOKEN.findall(value), names.FACILITY_KEPT))
+            case "DATE":
+                new = shift(value, owner.offset) if self._dates == "shift" else year(value)
+            case "AGE":  # one over 89 is said to be that (164.514(b)(2)(i)(C))
+                new = value if len(value) < 3 and value.isdecimal() and int(value) < 90 else "90+"
+            case "EMAIL":  # domains and addresses that are kept for examples: RFC 2606, RFC 5737, RFC 3849
+                new = f"user{_draw(owner, kind, value) % 100_000:05d}@example.org"
+            case "URL":
+                new = f"https://example.org/{_draw(owner, kind, value) % 100_000:05d}"
+            case "IP":
+                number = _draw(owner, kind, value)
+                new = f"192.0.2.{number % 254 + 1}" if ":" not in value else f"2001:db8::{number % 0xFFFF + 1:x}"
+                new = new if new != value.lower() else "192.0.2.255" if ":" not in value else "2001:db8::"
+            case "PHONE" | "FAX" | "SSN" | "PHOTO":  # words such as ext. and the x of hidden digits stay
+                parts = names.LABEL.split(_to_ascii(value))
+                new = "".join([part if place % 2 else _number(owner, kind, part) for place, part in enumerate(parts)])
+            case _:
+                new = self._code(owner, kind, value)
+        return new
 
-    def _names(self, patient: str, value: str) -> str:
-        return _WORD.sub(lambda match: self._name(patient, match[0]), value)
-
-    def _name(self, patient: str, word: str) -> str:
-        low = _fold(word)
-        if low in words.NAME_KEPT or low in words.PARTICLES:
+    def _name(self, owner: _Owner, word: str) -> str:
+        plain = _plain(word)
+        if word.lower() in names.NAME_KEPT or word in names.PARTICLES:
             return word
-        if len(word) == 1:
-            return _cased(self._letter(self._number(patient, "INITIAL", low), _LETTERS), word)
-        table = (
-            "female" if low in words.FEMALE else "male" if low in words.MALE else "either" if low in words.EITHER else "surname"
-        )
-        return _cased(self._word(patient, table, low), word)
+        if not plain.isalpha() or (len(plain) == 1 and plain.isascii()):
+            return self._code(owner, "NAME", word)
+        pool = names.FIRST_NAMES.get(plain) or ("mc" if plain.startswith("mc") and len(plain) > 4 else "surname")
+        return _like(word, self._pick(owner, "NAME", plain, pool))
 
-    def _word(self, patient: str, table: str, low: str) -> str:
-        options = self._tables[table]
-        place = self._number(patient, table, low) % len(options)
-        return options[place] if options[place] != low else options[(place + 1) % len(options)]
+    def _segment(self, owner: _Owner, text: str) -> str:
+        """A part of an address. At its end a state stays, and of a ZIP code three digits (164.514(b)(2)(i)(B))."""
+        words = _TOKEN.findall(text)
+        plain = [word.lower() for word in words]
+        end = len(words) - (plain[-1:] in (["us"], ["usa"]))
+        tail = words[end:]
+        if end and (code := _ZIP.fullmatch(words[end - 1])) and (end == 1 or plain[end - 2] not in names.NUMBERED):
+            end -= 1
+            tail.insert(0, ("000" if code[1] in names.SMALL_ZIPS else code[1]) + ("00-0000" if code[2] else "00"))
+        stay = end if " ".join(plain[:end]) in names.STATES else int(end > 0 and words[end - 1] in names.POSTAL)
+        kept = names.LOCATION_KEPT | {"p", "o"} if "box" in plain else names.LOCATION_KEPT
+        new = self._places(owner, "LOCATION", words[: end - stay], kept)
+        return _rewritten(text, [*new, *words[end - stay : end], *tail])
 
-    def _place(self, patient: str, kind: str, value: str) -> str:
-        kept = words.LOCATION_KEPT if kind == "LOCATION" else words.FACILITY_KEPT
-        if kind == "LOCATION" and (zip_code := re.fullmatch(r"(\d{3})\d\d(?:-\d{4})?", value)):
-            return ("000" if zip_code[1] in RESTRICTED_ZIP else zip_code[1]) + "00"
-
-        def one(match: re.Match[str]) -> str:
-            low = _fold(match[0])
-            if low in kept or len(low) == 1:
-                return match[0]
-            return _cased(self._word(patient, "place" if kind == "LOCATION" else "surname", low), match[0])
-
-        return self._digits(patient, kind, _WORD.sub(one, value))
-
-    # ---- codes ----
-
-    def _code(self, patient: str, value: str) -> str:
-        stem, dot, ending = value.rpartition(".")
-        if dot and ending.lower() in ("jpg", "jpeg", "png", "gif", "tif", "tiff", "heic", "bmp", "dcm"):
-            return self._scramble(patient, stem) + dot + ending
-        return self._scramble(patient, value)
-
-    def _scramble(self, patient: str, value: str) -> str:
-        """Each letter another letter, each digit another digit: the form stays."""
-        stream = self._stream(patient, "CODE", value)
-
-        def one(match: re.Match[str]) -> str:
-            mark, step = match[0], next(stream)
-            if mark.isdecimal():
-                return str((int(mark) + 1 + step % 9) % 10)
-            low = _fold(mark)[:1]
-            place = _LETTERS.find(low)
-            return _cased(_LETTERS[(max(place, 0) + 1 + step % 25) % 26], mark)
-
-        return _CHARACTER.sub(one, value)
-
-    def _digits(self, patient: str, kind: str, value: str) -> str:
-        stream = self._stream(patient, kind, value)
-        return re.sub(r"\d", lambda match: str((int(match[0]) + 1 + next(stream) % 9) % 10), value)
-
-    def _phone(self, patient: str, value: str) -> str:
-        """Ten digits become an area code and 555-01xx, which nobody has; other lengths are scrambled."""
-        digits = re.findall(r"\d", value)
-        if len(digits) < 10:
-            return self._scramble(patient, value)
-        stream = self._stream(patient, "PHONE", "".join(digits))
-        made = [
-            str(2 + next(stream) % 8),
-            *(str(next(stream) % 10) for _ in range(2)),
-            *"55501",
-            *(str(next(stream) % 10) for _ in range(2)),
+    def _places(self, owner: _Owner, kind: str, words: list[str], kept: frozenset[str]) -> list[str]:
+        """The words, all but generic ones replaced; where all are generic ("General Hospital"), the first is."""
+        plain = [word.lower() for word in words]
+        first = -1
+        if kept.issuperset(plain):
+            first = next((place for place, word in enumerate(plain) if word not in names.JOINING), -1)
+        return [
+            word if small in kept and place != first else self._place(owner, kind, word)
+            for place, (word, small) in enumerate(zip(words, plain, strict=True))
         ]
-        fill = iter(
-            [*digits[: len(digits) - 10], *made]
-            if len(digits) <= 13
-            else [*made, *(str(next(stream) % 10) for _ in digits[10:])]
-        )
-        return re.sub(r"\d", lambda _: next(fill), value)
 
-    def _ssn(self, patient: str, value: str) -> str:
-        """A number of the areas 900 to 999, which are never issued."""
-        made = self._scramble(patient, value)
-        return "9" + made[1:] if re.match(r"\d{3}", made) else made
+    def _place(self, owner: _Owner, kind: str, word: str) -> str:
+        plain = _plain(word)
+        if ordinal := _ORDINAL.fullmatch(word):
+            number = self._place(owner, kind, ordinal[1])
+            return number + _like(word, names.ORDINALS[int(number[-2:])])
+        if not plain.isalpha() or _ACRONYM.fullmatch(plain):
+            new = self._code(owner, kind, word)
+            return new if new[:1] != "0" or word[0] == "0" else ("2" if word[0] == "1" else "1") + new[1:]
+        return _like(word, self._pick(owner, kind, plain, "place"))
 
-    def _email(self, patient: str, value: str) -> str:
-        return f"user{self._number(patient, 'EMAIL', value.lower()) % 100000:05}@example.org"
+    def _pick(self, owner: _Owner, kind: str, word: str, pool: str) -> str:
+        """Another word than `word`: from a table, or invented where the corpus holds most of that."""
+        digest = _digest(owner, kind, word)
+        for place in range(0, 32, 4):
+            table = names.POOLS[pool] if place < 24 else names.INVENTED
+            name = table[int.from_bytes(digest[place : place + 4], "big") % len(table)]
+            if name in self._free and name != word:
+                return name
+        size = 24
+        while name == word or self._is_taken([name]):
+            digest, size = hashlib.sha256(digest).digest(), size + 1
+            name = "".join([names.SYLLABLES[byte] for byte in digest[: size // 8]])
+        return name
 
-    def _url(self, patient: str, value: str) -> str:
-        return f"https://example.org/{self._number(patient, 'URL', value.lower()) % 100000:05}"
+    def _code(self, owner: _Owner, kind: str, value: str) -> str:
+        """Another code of the same form."""
+        turn = 0
+        while self._is_taken(_CODE_RUN.findall((new := _scrambled(owner, kind, value, turn)).lower())):
+            turn += 1
+        return new
 
-    def _ip(self, patient: str, value: str) -> str:
-        number = self._number(patient, "IP", value.lower())
-        return f"2001:db8::{number % 65536:x}" if ":" in value and "." not in value else f"192.0.2.{number % 254 + 1}"
-
-    # ---- dates ----
-
-    def _date(self, patient: str, value: str) -> str:
-        if self.dates == "year":
-            year = _YEAR.search(value)
-            return year[0] if year else "[DATE]"
-        weeks = self._number(patient, "OFFSET", "") % (2 * _SPREAD_WEEKS) - _SPREAD_WEEKS
-        return shift(value, timedelta(weeks=weeks if weeks < 0 else weeks + 1))
-
-    # ---- the keyed choice ----
-
-    def _bytes(self, patient: str, kind: str, value: str) -> bytes:
-        message = f"{patient}\0{kind}\0{value}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, message, "sha256")
-
-    def _number(self, patient: str, kind: str, value: str) -> int:
-        return int.from_bytes(self._bytes(patient, kind, value)[:8], "big")
-
-    def _stream(self, patient: str, kind: str, value: str) -> Iterator[int]:
-        block = self._bytes(patient, kind, _fold(value))
-
-        def endless() -> Iterator[int]:
-            step = block
-            while True:
-                yield from step
-                step = hashlib.sha256(step).digest()
-
-        return endless()
-
-    @staticmethod
-    def _letter(number: int, letters: str) -> str:
-        return letters[number % len(letters)]
+    def _is_taken(self, words: list[str]) -> bool:
+        return bool(self._taken and words) and not self._taken.isdisjoint(hash_words(words).tolist())
 
 
-def shift(value: str, by: timedelta) -> str:
-    """A date in the same form, moved; [DATE] where its form is not known. Month before day, unless the first number is above
-    12.
-
-    >>> shift("03/04/2019", timedelta(weeks=1)), shift("Mar 4", timedelta(weeks=-1)), shift("2019-12-30", timedelta(weeks=1))
-    ('03/11/2019', 'Feb 25', '2020-01-06')
-    """
-    for pattern, moved in ((_ISO, _shift_iso), (_NAMED, _shift_named), (_NUMERIC, _shift_numeric)):
-        if (match := pattern.search(value)) and (made := moved(match, by)) is not None:
-            return value[: match.start()] + made + value[match.end() :]
-    return "[DATE]"
-
-
-def _day(year: int, month: int, day: int, by: timedelta) -> date | None:
-    try:
-        return date(year, month, day) + by
-    except (ValueError, OverflowError):
-        return None
+def _number(owner: _Owner, kind: str, value: str) -> str:
+    """Another number, nobody's if it is whole: a telephone with 555-01, an SSN of area 000, or 9xx with a group of no ITIN."""
+    old = [c for c in value if c in digits]
+    skip = value.index("1") + 1 if len(old) == 11 and old[0] == "1" and kind != "SSN" else 0
+    head, value, old = value[:skip], value[skip:], old[skip > 0 :]
+    new = _scrambled(owner, kind, value)
+    number = [c for c in new if c in digits]
+    if kind == "SSN" and len(old) == 9:
+        number[:4] = [*("000" if old[0] == "9" else ("9", *number[1:3])), str(int(number[3]) % 5)]
+    elif kind in ("PHONE", "FAX") and len(old) in (7, 10) and "+" not in value:
+        if len(old) == 10 and number[0] in "01":
+            number[0] = "7" if old[0] in "89" else "89"[int(number[0])]
+        number[-7:-2] = "55501"
+    rest = iter(number)
+    return head + "".join([next(rest) if c in digits else c for c in new])
 
 
-def _shift_iso(match: re.Match[str], by: timedelta) -> str | None:
-    moved = _day(int(match["y"]), int(match["m"]), int(match["d"]), by)
-    mark = match["a"]
-    return f"{moved.year:04}{mark}{moved.month:0{len(match['m'])}}{mark}{moved.day:0{len(match['d'])}}" if moved else None
+def _scrambled(owner: _Owner, kind: str, value: str, turn: int = 0) -> str:
+    """Each letter and digit as another one; the marks between them make no difference and stay."""
+    value = _to_ascii(value)
+    bare = "".join(filter(str.isalnum, value)).lower()
+    digest = _digest(owner, kind, f"{bare}\0{turn}" if turn else bare)
+    stream = iter(digest if len(bare) <= len(digest) else hashlib.shake_256(digest).digest(len(bare)))
+    return "".join([names.OTHER[c][next(stream)] if c in names.OTHER else c for c in value])
 
 
-def _shift_numeric(match: re.Match[str], by: timedelta) -> str | None:
-    first, second, year = int(match["x"]), int(match["z"]), match["y"]
-    month, day = (first, second) if first <= 12 else (second, first)
-    whole = (
-        int(year)
-        if year and len(year) == 4
-        else 2000 + int(year)
-        if year and int(year) < 50
-        else 1900 + int(year)
-        if year
-        else 2001
-    )
-    moved = _day(whole, month, day, by)
-    if moved is None:
-        return None
-    left, right = (moved.month, moved.day) if first <= 12 else (moved.day, moved.month)
-    text = f"{left:0{len(match['x'])}}{match['a']}{right:0{len(match['z'])}}"
-    return text + (f"{match['a']}{moved.year if len(year) == 4 else moved.year % 100:0{len(year)}}" if year else "")
+@cache
+def _hashes() -> dict[str, int]:
+    words = sorted({*names.INVENTED, *(word for pool in names.POOLS.values() for word in pool)})
+    return dict(zip(words, hash_words(words).tolist(), strict=True))
 
 
-def _shift_named(match: re.Match[str], by: timedelta) -> str | None:
-    day = match["d1"] or match["d2"]
-    month = [name[:3] for name in _MONTHS].index(match["m"].lower()) + 1
-    moved = _day(int(match["y"] or 2001), month, int(day or 15), by)
-    if moved is None:
-        return None
-    name = _MONTHS[moved.month - 1]
-    written = match["m"] + match["r"]
-    name = (
-        name
-        if len(written.rstrip(".")) > 3 and not written.lower().startswith("sept.")
-        else name[:3] + ("." if written.endswith(".") else "")
-    )
-    ordinal = "th" if 10 < moved.day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(moved.day % 10, "th")
-    before = f"{moved.day:0{_width(match['d1'])}}{ordinal if match['s1'] else ''}{match['g1']}" if match["d1"] else ""
-    after = (
-        f"{match['g2']}{moved.day:0{_width(match['d2'])}}{ordinal if match['s2'] else ''}"
-        if match["d2"] and not match["d1"]
-        else ""
-    )
-    return before + _cased(name, written) + after + (f"{match['g3']}{moved.year}" if match["y"] else "")
+def _digest(owner: _Owner, kind: str, value: str) -> bytes:
+    return hmac.digest(owner.key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), "sha256")
 
 
-def _without(table: list[str], taken: Collection[int]) -> list[str]:
-    """The words of a table that are not taken; all of them where nothing would be left."""
-    return [word for word, number in zip(table, hash_words(table).tolist(), strict=True) if number not in taken] or table
+def _draw(owner: _Owner, kind: str, value: str) -> int:
+    return int.from_bytes(_digest(owner, kind, value.lower())[:8], "big")
 
 
-def _width(day: str) -> int:
-    return 2 if day.startswith("0") else 1
+def _plain(word: str) -> str:
+    """The word in small letters, without diacritics."""
+    if word.isascii():
+        return word.lower()
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", word.casefold()))).translate(names.UNDRESSED)
 
 
-def _fold(word: str) -> str:
-    return unicodedata.normalize("NFKD", word.casefold()).encode("ascii", "ignore").decode("ascii") or word.casefold()
+def _to_ascii(value: str) -> str:
+    """The value with a letter or digit of ours in place of each that is not, and marks that belong to letters left out."""
+    if value.isascii():
+        return value
+    marks = [c for c in unicodedata.normalize("NFKD", value) if c.isascii() or unicodedata.category(c)[0] != "M"]
+    return "".join([c if c.isascii() else "0" if c.isdecimal() else "a" if c.isalnum() else c for c in marks])
 
 
-def _cased(word: str, like: str) -> str:
-    """A word in the case of another: upper, lower, or title."""
-    if like.isupper() and (len(like) > 1 or len(word) == 1):
-        return word.upper()
-    return word if like.islower() else word.capitalize()
+def _like(word: str, new: str) -> str:
+    """The new word in the case of the old one."""
+    if word.isupper():
+        return new.upper()
+    if not word[:1].isupper():
+        return new
+    return f"Mc{new[2:].capitalize()}" if new[:2] == "mc" and not word[1:].islower() else new.capitalize()
+
+
+def _rewritten(text: str, new: list[str]) -> str:
+    """The text with other words in place of its own."""
+    words = iter(new)
+    return _TOKEN.sub(lambda _: next(words), text)

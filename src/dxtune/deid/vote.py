@@ -25,7 +25,6 @@ _CUT = re.compile(r"(?<=[.!?])(?<!\b[DMS][rst]\.)(?<!\bMrs\.)(?<!\b[A-Z]\.)\s|[\
 _PIECE = re.compile(rf"\S(?:.{{0,{SENTENCE - 2}}}\S)?(?!\S)|\S{{1,{SENTENCE}}}", re.DOTALL)
 _MONTH = re.compile(r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)(?:r?uary|ch|il|ust|t?ember|ober)?\b", re.I)
 _LENGTH_OR_YEAR = re.compile(r"(?<![a-z])(?:(?:year|month|week|day|hour)s?|yrs?|y/?o|old|ago)\b|^(?:19|20)\d\d$", re.I)
-_WORD, _GAP = re.compile(r"\w+"), re.compile(r"[^\w\n]{0,2}")
 _FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
 
 
@@ -50,7 +49,6 @@ def add_votes(
     """The spans of each note with those that the voter adds: none overlapping, nothing that was masked left out.
 
     doubtful: where the words are, in each note, that the engine was unsure of. Only their sentences are read, equal ones once.
-    A date counts if it has a digit or a month, and is not a year or a length of time; an age counts from 90.
     """
     places: dict[str, list[tuple[int, int]]] = {}
     for note, (text, words) in enumerate(zip(texts, doubtful, strict=True)):
@@ -66,8 +64,9 @@ def add_votes(
 
 def _united(spans: list[Span], own: int, text: str) -> list[Span]:
     """All spans, merged; of the first `own`, those that none of the others makes longer are left as they are."""
-    merged = merge(spans, text) if len(spans) > own else spans
-    return [next((old for old in spans[:own] if old.start <= new.start and new.end <= old.end), new) for new in merged]
+    if len(spans) == own:
+        return spans
+    return [next((old for old in spans[:own] if old[0] <= new.start and new.end <= old[1]), new) for new in merge(spans, text)]
 
 
 def type_of(label: str) -> str | None:
@@ -150,9 +149,9 @@ class TransformersVoter:
 def _words(sentence: str, marks: list[Span]) -> list[Span]:
     """The words that marks touch, whole; neighbours of one type are one span."""
     spans: list[Span] = []
-    for start, end in (match.span() for match in _WORD.finditer(sentence)) if marks else ():
+    for start, end in (match.span() for match in re.finditer(r"\w+", sentence)) if marks else ():
         kind = next((mark.type for mark in marks if mark.start < end and mark.end > start), None)
-        if kind and spans and spans[-1].type == kind and _GAP.fullmatch(sentence, spans[-1].end, start):
+        if kind and spans and spans[-1].type == kind and re.fullmatch(r"[^\w\n]{0,2}", sentence[spans[-1].end : start]):
             spans[-1] = Span(spans[-1].start, end, kind)
         elif kind:
             spans.append(Span(start, end, kind))
@@ -171,7 +170,7 @@ def _sentences_with(words: Sequence[tuple[int, int]], text: str) -> Iterator[tup
 
 
 def _counts(kind: str, words: str) -> bool:
-    """Whether a vote is for an identifier: many dates and ages are not."""
+    """Whether a vote is for an identifier: a date with a digit or a month, no year or length of time; an age from 90."""
     if kind == "DATE":
         return bool(_MONTH.search(words) or (re.search(r"\d", words) and not _LENGTH_OR_YEAR.search(words)))
     return kind != "AGE" or bool(re.search(r"(?<!\d)(9\d|1[0-4]\d)(?!\d)", words))
