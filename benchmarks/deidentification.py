@@ -8,7 +8,7 @@ gold spans that are touched; full: those whose every letter and digit is masked;
 neutral spans, white space aside, those that are masked. dxtune sees each note by itself here, as the other tools do.
 
 Each tool is a process of its own with one thread, and the other tools have virtual environments of their own, pinned by
-deidentification_others/*.txt and made in .cache/benchmarks on first use (500 MB). The speed is that of warm processes: they
+deidentification_others/*.txt and made in .cache/benchmarks on first use (780 MB). The speed is that of warm processes: they
 take turns, round by round, on the same notes, and the median counts, because the machine may be shared. Of Presidio the search
 alone is timed; of Philter and dxtune the whole way from notes to notes. Start-up (from no process to a loaded tool) and the
 first note are told apart.
