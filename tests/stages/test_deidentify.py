@@ -96,7 +96,7 @@ def test_what_is_left_is_a_leak_that_is_not_quoted(
     paths: Paths, settings: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(self: Deidentifier, texts: list[str], *_: object) -> Deidentified:
-        return Deidentified(texts, *([[] for _ in texts] for _ in range(3)))
+        return Deidentified(texts, [[] for _ in texts], [[] for _ in texts])
 
     monkeypatch.setattr(Deidentifier, "examine", nothing)
     with pytest.raises(LeakageError, match="MRN") as caught:
@@ -192,3 +192,27 @@ def test_the_audit_table_says_where_and_why_without_text(paths: Paths, settings:
     same = table.filter(pl.col("type") == "NAME")["value"]
     assert same.len() == 2 and same.n_unique() == 1, "equal values have equal hashes"
     assert "Quillfeather" not in paths.audit.read_bytes().decode("latin-1")
+
+
+def test_a_patient_called_like_a_verb_or_a_type_stops_nothing(tmp_path: Path, settings: Callable[..., Params]) -> None:
+    notes = frame(sex="f", who="Will Date", split="train")
+    texts = ["Will came on 3/4. He will return.", "DATE of visit: 3/4. Will improve."]
+    shards.write_corpus(notes.with_columns(text=pl.Series(texts)), tmp_path / "data/raw")
+    params = settings("table", key="public")
+    params = params.model_copy(update={"collect": params.collect.model_copy(update={"identifier_columns": ("who",)})})
+    deidentify.run(params, Paths(tmp_path))
+    first, second = shards.read_corpus(tmp_path / "data/deidentified")["text"]
+    assert first.startswith("[NAME] came") and first.endswith("He will return.")
+    assert "Will" not in second and "improve" in second
+
+
+def test_a_known_value_that_is_left_is_a_leak(
+    tmp_path: Path, settings: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards.write_corpus(frame(sex="f", who="Fever").with_columns(text=pl.lit("Fever and cough.")), tmp_path / "data/raw")
+    params = settings("table", key="public")
+    params = params.model_copy(update={"collect": params.collect.model_copy(update={"identifier_columns": ("who",)})})
+    monkeypatch.setattr("dxtune.deid.engine._mask_known", lambda *_: None)
+    with pytest.raises(LeakageError, match="KNOWN") as caught:
+        deidentify.run(params, Paths(tmp_path))
+    assert "Fever" not in str(caught.value)

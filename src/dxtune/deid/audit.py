@@ -1,6 +1,7 @@
 """What de-identification did: counts, and recall where gold spans are known. No text, no offsets."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ from dxtune import records
 from dxtune.deid import lexicon, scorer
 from dxtune.deid.deidentifier import Deidentified, Deidentifier
 from dxtune.deid.engine import RULES
-from dxtune.deid.spans import Span
+from dxtune.deid.evaluation import GoldNote, score
+from dxtune.deid.spans import PLACEHOLDER, Span
 
 STRUCTURED = frozenset(
     {"PHONE", "FAX", "EMAIL", "SSN", "MRN", "HEALTH_PLAN", "ACCOUNT", "VEHICLE", "DEVICE", "URL", "IP", "BIOMETRIC", "ID"}
@@ -43,31 +45,19 @@ def recall(texts: Sequence[str], spans: Sequence[Sequence[Span]], gold: Sequence
     >>> recall(["Ada B came"], [[Span(0, 3, "NAME")]], [[{"start": 0, "end": 5, "type": "NAME"}]])["full_recall"]
     0.0
     """
-    total, full = Counter[str](), Counter[str]()
-    touched = lost = outside = 0
-    for text, found, known in zip(texts, spans, gold, strict=True):
-        covered, excused = bytearray(len(text)), bytearray(len(text))
-        for span in found:
-            covered[span.start : span.end] = b"\1" * (span.end - span.start)
-        for item in known or ():
-            start, end, kind = item["start"], item["end"], item["type"]
-            excused[start:end] = b"\1" * (end - start)
-            total[kind] += 1
-            touched += any(covered[start:end])
-            full[kind] += all(covered[at] for at in range(start, end) if text[at].isalnum())
-        for at, character in enumerate(text):
-            if not excused[at] and not character.isspace():
-                outside += 1
-                lost += covered[at]
-    number = total.total()
-    if not number:
+    notes = [
+        GoldNote(str(row), text, tuple(Span(item["start"], item["end"], item["type"]) for item in known or ()))
+        for row, (text, known) in enumerate(zip(texts, gold, strict=True))
+    ]
+    scores = score(notes, spans)
+    if not scores.spans:
         return {}
     return {
-        "gold_spans": number,
-        "any_recall": round(touched / number, 6),
-        "full_recall": round(full.total() / number, 6),
-        "full_recall_by_type": {kind: round(full[kind] / total[kind], 6) for kind in sorted(total)},
-        "non_phi_lost": round(lost / max(outside, 1), 6),
+        "gold_spans": scores.spans,
+        "any_recall": round(scores.any, 6),
+        "full_recall": round(scores.full, 6),
+        "full_recall_by_type": {kind: round(each.full, 6) for kind, each in scores.by_type.items()},
+        "non_phi_lost": round(scores.non_phi_lost, 6),
     }
 
 
@@ -77,8 +67,7 @@ def leaks(
     """The notes in which an identifier is left, each by name and types: the second look of 164.514(b)(2)(ii).
 
     With placeholders: whatever the engine finds in the output. With surrogates: a structured value that it found before. In
-    both: a
-    whole value of an identifier column.
+    both: a whole value of an identifier column, as it is written there, outside placeholders.
     """
     if engine.style == "placeholder":
         again = engine.spans_of(done.texts)
@@ -89,8 +78,10 @@ def leaks(
             for text, clean, spans in zip(texts, done.texts, done.spans, strict=True)
         ]
     for kinds, clean, values in zip(left, done.texts, known or [""] * len(texts), strict=True):
-        low = clean.lower()
-        kinds |= {"KNOWN" for value in values.lower().split("\n") if len(value) > 3 and value in low}
+        rest = PLACEHOLDER.sub(" ", clean)
+        kinds |= {
+            "KNOWN" for value in values.split("\n") if len(value) > 3 and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", rest)
+        }
     return [(name, sorted(kinds)) for name, kinds in zip(names, left, strict=True) if kinds]
 
 
@@ -106,8 +97,8 @@ def table(names: Iterable[str], texts: Sequence[str], done: Deidentified, engine
     """
     rows = [
         (name, start, end, kind, RULES[rule], _confidence(rule, margin), engine.digest(kind, text[start:end].lower()))
-        for name, text, spans, rules, margins in zip(names, texts, done.spans, done.rules, done.margins, strict=True)
-        for (start, end, kind), rule, margin in zip(spans, rules, margins, strict=True)
+        for name, text, spans, reasons in zip(names, texts, done.spans, done.reasons, strict=True)
+        for (start, end, kind), (rule, margin) in zip(spans, reasons, strict=True)
     ]
     return pl.DataFrame(rows, schema=records.AUDIT, orient="row")
 

@@ -11,7 +11,8 @@ import numpy as np
 from dxtune.deid import engine
 from dxtune.deid.key import fingerprint_of
 from dxtune.deid.spans import Span, replace
-from dxtune.deid.tokens import LETTERS, Ints, tokenize
+from dxtune.deid.surrogates import Surrogates
+from dxtune.deid.tokens import DIGITS, LETTERS, Ints, hash_words, tokenize
 from dxtune.deid.vote import Voter, add_votes
 
 BATCH = 1 << 18
@@ -20,21 +21,19 @@ BATCH = 1 << 18
 
 @dataclass(frozen=True)
 class Deidentified:
-    """Notes without identifiers, what was found in them, and why: `rules` and `margins` are those of engine.Findings, span
-    by span."""
+    """Notes without identifiers, what was found in them, and why: of each span its rule (engine.RULES) and its margin."""
 
     texts: list[str]
     spans: list[list[Span]]
-    rules: list[list[int]]
-    margins: list[list[int]]
+    reasons: list[list[tuple[int, int]]]
 
 
 class Deidentifier:
     """Safe Harbor de-identification (45 CFR 164.514(b)(2)) with no state but the key of its pseudonyms and surrogates.
 
-    style: placeholder ([NAME], [DATE-2019]) or surrogate (other names, other numbers). dates, with surrogates: year alone,
-    or shift by
-    whole weeks, the same for all notes of a patient, which Safe Harbor does not allow (Expert Determination, 164.514(b)(1)).
+    style: placeholder ([NAME], [DATE-2019]) or surrogate (other names, other numbers). dates, with surrogates: year alone, or
+    shift by whole weeks, the same for all notes of a patient, which Safe Harbor does not allow (Expert Determination,
+    164.514(b)(1)).
     voter: a model that may add spans in sentences with doubtful words.
 
     >>> engine = Deidentifier(b"sixteen bytes or more")
@@ -78,13 +77,11 @@ class Deidentifier:
         With placeholders it looks again until nothing is left.
         """
         patients = _patients(texts, patient_ids)
-        spans, rules, margins = self._find(texts, patients, known)
+        spans, reasons = self._find(texts, patients, known)
         if self.style == "surrogate":
-            from dxtune.deid.surrogates import Surrogates
-
             surrogates = Surrogates(self._key, self.dates, _words_inside(texts, spans))
             done = [surrogates.replace(*row) for row in zip(texts, spans, patients, strict=True)]
-            return Deidentified(done, spans, rules, margins)
+            return Deidentified(done, spans, reasons)
         done, rows, some = list(texts), list(range(len(texts))), spans
         while any(some):
             for row, found in zip(rows, some, strict=True):
@@ -93,7 +90,7 @@ class Deidentifier:
             rows = [row for row in rows if patients[row] in changed]
             again = [known[row] for row in rows] if known else None
             some = self._find([done[row] for row in rows], [patients[row] for row in rows], again)[0]
-        return Deidentified(done, spans, rules, margins)
+        return Deidentified(done, spans, reasons)
 
     def pseudonym(self, kind: str, value: str) -> str:
         """What stands for a record number: the same for the same key, and of no use without it (164.514(c))."""
@@ -111,34 +108,28 @@ class Deidentifier:
 
     def _find(
         self, texts: Sequence[str], patients: Sequence[str], known: Sequence[str] | None
-    ) -> tuple[list[list[Span]], list[list[int]], list[list[int]]]:
+    ) -> tuple[list[list[Span]], list[list[tuple[int, int]]]]:
         spans: list[list[Span]] = [[] for _ in texts]
-        rules: list[list[int]] = [[] for _ in texts]
-        margins: list[list[int]] = [[] for _ in texts]
+        reasons: list[list[tuple[int, int]]] = [[] for _ in texts]
         for rows in batches(texts, patients):
             some = [texts[row] for row in rows]
             numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients[row] for row in rows))}
             owners = np.array([numbers[patients[row]] for row in rows])
             marked = engine.mark(some, owners, known=[known[row] for row in rows] if known else None)
             found = engine.findings(marked)
-            listed = found.spans(len(some))
+            listed, why = found.spans(len(some)), found.reasons(len(some))
             if self.voter is not None:
-                listed = add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
-            for row, its in zip(rows, listed, strict=True):
-                spans[row] = its
-            told: dict[tuple[int, int, int], tuple[int, int]] | None = None
-            if self.voter is not None:
-                told = {(int(a), int(b), int(c)): (int(d), int(e)) for a, b, c, _, d, e in zip(*found, strict=True)}
-            if told is None:
-                for note, rule, margin in zip(found.note.tolist(), found.rule.tolist(), found.margin.tolist(), strict=True):
-                    rules[rows[note]].append(rule)
-                    margins[rows[note]].append(margin)
-            else:
-                vote = (engine.RULES.index("vote"), 0)
-                for place, row in enumerate(rows):
-                    both = [told.get((place, span.start, span.end), vote) for span in spans[row]]
-                    rules[row], margins[row] = [rule for rule, _ in both], [margin for _, margin in both]
-        return spans, rules, margins
+                before, listed = listed, add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
+                why = [_reasons(*each) for each in zip(listed, before, why, strict=True)]
+            for row, its, their in zip(rows, listed, why, strict=True):
+                spans[row], reasons[row] = its, their
+        return spans, reasons
+
+
+def _reasons(spans: list[Span], before: list[Span], why: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The reasons of the spans after a vote: those that they had before it, and the vote for what is new or longer."""
+    had = dict(zip(before, why, strict=True))
+    return [had.get(span, (engine.RULES.index("vote"), 0)) for span in spans]
 
 
 def _patients(texts: Sequence[str], patient_ids: Sequence[str] | None) -> list[str]:
@@ -170,6 +161,11 @@ def _by_note(notes: int, note: Ints, start: Ints, end: Ints) -> list[list[tuple[
 
 
 def _words_inside(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> frozenset[int]:
-    """The hashes of all words inside identifiers: what no surrogate may contain."""
+    """The hashes of all words and long numbers inside identifiers: what no surrogate may contain."""
     inside = tokenize(["\n".join(text[start:end] for start, end, _ in some) for text, some in zip(texts, spans, strict=True)])
-    return frozenset(inside.word[(inside.kind == LETTERS) & (inside.end - inside.start > 2)].tolist())
+    length = inside.end - inside.start
+    numbers = (inside.kind == DIGITS) & (length > 4)
+    digits = [
+        inside.text[start:end] for start, end in zip(inside.start[numbers].tolist(), inside.end[numbers].tolist(), strict=True)
+    ]
+    return frozenset(inside.word[(inside.kind == LETTERS) & (length > 2)].tolist() + hash_words(digits).tolist())

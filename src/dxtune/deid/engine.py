@@ -1,8 +1,7 @@
 """Looks at notes: tokens, what the grammar explains or claims, what the scorer says of the rest, and the spans that follow.
 
 One batch is one set of arrays. An identifier that the grammar finds becomes one token, exactly as the placeholder that will
-stand for
-it, so that a second look at the de-identified note sees the same neighbours.
+stand for it, so that a second look at the de-identified note sees the same neighbours.
 """
 
 from collections.abc import Sequence
@@ -144,7 +143,7 @@ def mark(
         margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
     sure = margin >= 0
     kind[sure] = guess[sure]
-    rule = np.where(seen.seen > 0, 1, np.where(sure, 2, 0)).astype(np.uint8)
+    rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
     owner = np.arange(len(texts)) if patients is None else patients
     _mask_known(seen, kind, known)
     rule[(kind > 0) & (rule == 0)] = RULES.index("known")
@@ -166,20 +165,20 @@ def _notes_of(tokens: Tokens) -> Ints:
 
 
 def _mask_known(seen: Look, kind: Bytes, known: Sequence[str] | None) -> None:
-    """Marks the words and numbers of the identifiers that structured columns hold, wherever they stand in the notes of that
-    patient."""
+    """Marks the words and numbers of a patient's identifiers in structured columns, wherever they stand in the notes.
+
+    A word such as "will" or "of" only with a capital: Mr. Will's notes keep their verbs.
+    """
     if not known or not any(known):
         return
     own = tokenize(known)
     length = own.end - own.start
     telling = ((own.kind == LETTERS) & (length > 1)) | ((own.kind == DIGITS) & (length > 2))
-    function = np.zeros(len(own), bool)
-    function[telling] = lexicon.column(lexicon.look_up(own.word[telling]), "kind") == lexicon.FUNCTION
-    telling &= ~function | (own.shape == UPPER) | (length > 4)
     keys = np.unique(_owned(own.word[telling], _notes_of(own)[telling]))
     tokens = seen.tokens
     rows = np.flatnonzero((kind == 0) & ((tokens.kind == LETTERS) | (tokens.kind == DIGITS)) & ~seen.fixed)
-    hit = rows[np.isin(_owned(tokens.word[rows], _notes_of(tokens)[rows]), keys)]
+    verbs = (tokens.shape[rows] == LOWER) & (lexicon.column(seen.known[rows], "kind") == lexicon.FUNCTION)
+    hit = rows[np.isin(_owned(tokens.word[rows], _notes_of(tokens)[rows]), keys) & ~verbs]
     kind[hit] = np.where(tokens.kind[hit] == DIGITS, NUMBER["ID"], NUMBER["NAME"])
 
 
@@ -235,6 +234,7 @@ def _carry(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], patients: Int
 
 
 WORDS_ARE_NO_CODES = 300
+"""What letters that touch no digit must be surer of to be part of a code."""
 EPONYM = 1000
 """What a word must be surer of that stands before "disease", "sign", "catheter", ... without a title: it is called after
 somebody."""
@@ -368,6 +368,13 @@ class Findings(NamedTuple):
             self.note.tolist(), self.start.tolist(), self.end.tolist(), self.kind.tolist(), strict=True
         ):
             result[note].append(Span(start, end, TYPES[kind - 1]))
+        return result
+
+    def reasons(self, notes: int) -> list[list[tuple[int, int]]]:
+        """Of each span of each note its rule and its margin."""
+        result: list[list[tuple[int, int]]] = [[] for _ in range(notes)]
+        for note, rule, margin in zip(self.note.tolist(), self.rule.tolist(), self.margin.tolist(), strict=True):
+            result[note].append((rule, margin))
         return result
 
 

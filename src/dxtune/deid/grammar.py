@@ -5,7 +5,7 @@ the patterns are short, see no values, and are linear in time whatever the note.
 number is matched by something: by an identifier, by a measurement that explains it, or by the pattern COMPOUND, whose
 judge masks what it cannot explain. 45 CFR 164.514(b)(2)(i)(B)-(R).
 
-In a pattern `<name>` is a token of a group of vocabulary.py or of _SETS, `~` an optional space, `_` a space, and blanks mean nothing.
+In a pattern `<name>` is a token of a group of vocabulary.py or of a set of `_codes`, `~` an optional space, `_` a space, and blanks mean nothing.
 """
 
 # ruff: noqa: E501 (tables: a line a pattern)
@@ -21,17 +21,15 @@ from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, LINE, Bytes, Ints, Tokens
 from dxtune.deid.vocabulary import GROUPS, SOFT
 
 KEEP = "KEEP"
-# Classes of digits, by what they can be and by length; of words that no group knows, by case.
+# The classes of digits: what they can be, and their length.
 _DIGITS = {
-    "O": "00", "z": "0", "i": "1-4, 7-9", "j": "5, 6", "p": "01-09", "q": "10", "m": "11, 12", "d": "13-31", "k": "32-89", "n": "90-99",
-    "h": "100-130", "o": "3, the first 0", "t": "other of 3", "Y": "1900-1939", "y": "1940-2099", "r": "4, the first 0", "f": "other of 4", "v": "5", "s": "6", "S": "7", "E": "8, a date", "e": "8",
-    "N": "9", "T": "10", "L": "11 and more",
+    "O": ("00", 2), "z": ("0", 1), "i": ("1-4, 7-9", 1), "j": ("5, 6", 1), "p": ("01-09", 2), "q": ("10", 2), "m": ("11, 12", 2), "d": ("13-31", 2), "k": ("32-89", 2), "n": ("90-99", 2),
+    "h": ("100-130", 3), "o": ("the first is 0", 3), "t": ("other", 3), "Y": ("1900-1939", 4), "y": ("1940-2099", 4), "r": ("the first is 0", 4), "f": ("other", 4), "v": ("", 5), "s": ("", 6),
+    "S": ("", 7), "E": ("a date", 8), "e": ("other", 8), "N": ("", 9), "T": ("", 10), "L": ("and more", 11),
 }  # fmt: skip
-LENGTH = dict(
-    zip("OzijpqmdknhotYyrfvsSEeNTL", (2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 6, 7, 8, 8, 9, 10, 11), strict=True)
-)
+LENGTH = {code: length for code, (_, length) in _DIGITS.items()}
 _ANY_DIGITS = "".join(LENGTH)
-_WORDS = {"capital": "C", "upper": "U", "lower": "w", "initial": "I", "letter": "l", "other": "X"}
+# The classes of words that no group knows: C capital, U upper case, I an initial, w small, l one small letter, X other.
 _FREE = [*range(0x80, 0x100), *range(0x0E, 0x1F), *range(0x01, 0x09)]
 
 
@@ -53,9 +51,9 @@ def _codes() -> tuple[dict[str, str], dict[str, str]]:
     known = "".join(sorted(set(kinds.values()) - set(soft)))
     sets = {name: "".join(sorted(codes)) for name, codes in members.items()}
     sets |= {
-        "num": _ANY_DIGITS, "n1": "zij", "n2": "Opqmdkn", "n12": "zijOpqmdkn", "n3": "hot", "n4": "Yyrf", "n13": "zijOpqmdknhot", "n14": "zijOpqmdknhotYyrf", "zero": "or",
-        "n3up": "hotYyrfvsSEeNTL", "n4up": "YyrfvsSEeNTL", "n5": "v", "n5up": "vsSEeNTL", "n6up": "sSEeNTL", "n24": "OpqmdknhotYyrf", "n47": "YyrfvsS", "n1_6": "zijOpqmdknhotYyrfvs", "n2up": "OpqmdknhotYyrfvsSEeNTL",
-        "m": "ijpqm", "d": "ijpqmd", "yyyy": "Yy", "old_year": "Y", "yy": "Opqmdkn", "n90": "nh", "n9_11": "NTL", "n7": "S", "eight": "E", "five": "j", "ten10": "q",
+        "num": _ANY_DIGITS, "n1": "zij", "n2": "Opqmdkn", "n12": "zijOpqmdkn", "n3": "hot", "n4": "Yyrf", "n13": "zijOpqmdknhot", "zero": "or",
+        "n3up": "hotYyrfvsSEeNTL", "n5": "v", "n5up": "vsSEeNTL", "n6up": "sSEeNTL", "n24": "OpqmdknhotYyrf", "n47": "YyrfvsS", "n1_6": "zijOpqmdknhotYyrfvs", "n2up": "OpqmdknhotYyrfvsSEeNTL",
+        "m": "ijpqm", "d": "ijpqmd", "yyyy": "Yy", "old_year": "Y", "yy": "Opqmdkn", "n90": "nh", "eight": "E",
         "word": "CUwIlX" + known + soft, "plain": "CUwIlX" + soft, "title": "CU" + soft, "name": "CUI" + soft, "lower": "w" + soft, "letter": "Il", "known": known,
         "cue": "".join(sorted(set().union(*(members[name] for name in ("lab", "ratio_before", "pressure", "codes", "date_before", "month_before", "phone", "fax", "mrn", "plan", "account", "license", "device", "biometric", "photo", "id", "ssn", "vehicle", "patient", "tnm", "zip", "box", "born"))))),
         "say_or_link": "".join(sorted(members["link"] | members["say"])),
@@ -84,7 +82,6 @@ _DAY = r"<d> <suffix>?"
 _CHUNK = r"<word>* <num> <alnum>*"
 _LINK = r"(?: [ \x20:#.=()*/\[\]-] | <link> ){1,7}"
 _VALUE = rf"(?: \( <n2> \) )? (?: <word>{{1,2}} [.-] )? {_CHUNK} (?: [-./] <alnum>+ ){{0,6}}"
-_SPACED = rf"{_VALUE} (?: _ <num> ){{0,4}}"
 _PHONE = r"(?: \+? <n13> [\x20.-]? )? (?: \( <n3> \) ~ | <n3> [\x20./-]{1,3} ) <n3> [\x20.-]{1,3} <n4> (?: ,? ~ (?:<phone>) \.? ~ <n1_6> )?"
 _LABELLED = {
     "MRN": "mrn",
@@ -188,7 +185,6 @@ class _Machine:
         options.encoding = re2.Options.Encoding.LATIN1
         options.longest_match = True
         options.max_mem = 64 << 20
-        options.never_capture = False
         compiled = [(kind, _compile(pattern)) for kind, pattern in PATTERNS]
         self.kinds = [kind for kind, _ in compiled]
         self.single: list[Any] = [re2.compile(pattern, options) for _, pattern in compiled]

@@ -1,8 +1,7 @@
 """What is known of 300,000 words: how common each is in English, as a name, as a place, in clinical language.
 
 lexicon.tsv.xz is made by build_lexicon.py from openly licensed sources, which its first lines name. Here it becomes one
-table of
-64-bit entries: the upper bits tell words apart, the lower ones hold what is known, so that a word costs one look.
+table of 64-bit entries: the upper bits tell words apart, the lower ones hold what is known, so that a word costs one look.
 """
 
 import hashlib

@@ -1,9 +1,8 @@
 """A linear scorer of words: is this one part of a name, a place, a facility, another identifier, or none of them?
 
 Features of a word and of what stands around it are hashed into a small table of whole numbers; a score is a sum of table
-rows, so it is the same
-on every machine. The table is fitted by dxtune.deid_training on template families. Source of the technique: Weinberger et al.,
-Feature Hashing for Large Scale Multitask Learning (ICML 2009).
+rows, so it is the same on every machine. The table is fitted by dxtune.deid_training on template families.
+Source of the technique: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (ICML 2009).
 """
 
 import hashlib
@@ -17,7 +16,6 @@ import numpy.typing as npt
 from dxtune.deid import lexicon
 from dxtune.deid.tokens import (
     DIGITS,
-    INITIAL,
     LETTERS,
     LINE,
     LOWER,
@@ -29,6 +27,7 @@ from dxtune.deid.tokens import (
     Hashes,
     Ints,
     Tokens,
+    hash_words,
 )
 
 FILE = Path(__file__).parent / "scorer.npz"
@@ -57,8 +56,7 @@ def features(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Int
     """The hashed features of the tokens `rows`: (rows, features), each below 2**BITS.
 
     known: from lexicon.look_up. classes: from grammar.classify. seen: of each token the number of the kind that the grammar
-    gave it, 0 if
-    none: such a token is known to its neighbours by its kind alone, as its placeholder will be.
+    gave it, 0 if none: such a token is known to its neighbours by its kind alone, as its placeholder will be.
     """
     small = np.where(tokens.kind == LETTERS, 128 + lexicon.column(known, "kind"), classes)
     small = np.where(seen > 0, 200 + seen, small).astype(np.uint64)
@@ -143,8 +141,6 @@ def _line_labels(tokens: Tokens) -> Hashes:
 
 @cache
 def _mark(mark: str) -> np.uint64:
-    from dxtune.deid.tokens import hash_words
-
     return np.uint64(hash_words([mark])[0])
 
 
@@ -192,6 +188,3 @@ def score(hashed: npt.NDArray[np.int32], table: Hashes) -> npt.NDArray[np.int32]
     """The scores of some words, (words, kinds), in hundredths of a logit."""
     sums = table[hashed].sum(1)
     return np.asarray(sums.view(np.uint16).reshape(len(hashed), len(KINDS)).astype(np.int32) - FEATURES * LARGEST)
-
-
-__all__ = ["FILE", "INITIAL", "KINDS", "candidates", "features", "score", "weights"]

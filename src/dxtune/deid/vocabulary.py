@@ -62,7 +62,6 @@ _GROUPS = {
     "http": "http https ftp ftps sftp",
     # measurements
     "unit": "mg mcg ug g gm gms gram grams kg kgs lb lbs pound pounds oz ml mls cc l dl mm cm m km k cells cell copies cfu units unit iu u meq mmol mol nmol umol ng pg hz khz mhz bpm mmhg msec ms sec secs second seconds min mins minute minutes hr hrs h hour hours hrly d day days wk wks week weeks w mo mos month months percent pct x times tab tabs tablet tablets cap caps capsule capsules puff puffs drop drops gtt fr french gauge ga cgy gy mci ci kcal cal calories steps feet foot ft inch inches in mile miles meters metres cmh2o mu miu iu platelets kilos kilograms degrees deg f c volts mv mamp ma watts mets met dose doses patients participants people subjects yards ppd pack packs pounds sq",
-    "year_unit": "year years yr yrs",
     "per": "per hpf lpf mcl ul",
     "pressure": "bp pressure pressures sbp dbp map nibp abp art sys",
     "ratio_before": "strength motor power pain score scored scores scale rated rate rates rating grade graded murmur gcs apgar apgars vision acuity reflex reflexes pulse pulses dtr dtrs ratio severity level mallampati muscle sem hsm stool fundus sensation tone intensity x nyha stage va od os ou mrc mood energy sleep appetite anxiety depression moca mmse phq gad nihss odi",
