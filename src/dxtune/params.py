@@ -55,6 +55,19 @@ class Collect(_Section):
     """Of the synthetic source."""
 
 
+class Data(_Section):
+    """Where and on what the data stages work; no byte that they write depends on it."""
+
+    workers: Positive
+    """Processes that work on shards at the same time; each needs up to 700 MB."""
+    engine: Literal["local", "ray"]
+    """Processes of this machine, or tasks of a Ray cluster."""
+    ray_address: str | None
+    """Of the cluster, such as ray://host:10001 or auto; null: one is started on this machine for the run."""
+    cache_gb: Annotated[float, Field(gt=0)]
+    """Finished shards are kept up to this size; what was not used for longest goes first."""
+
+
 class Deidentify(_Section):
     """How protected health information is removed."""
 
@@ -164,6 +177,7 @@ class Report(_Section):
 class Params(_Section):
     """All settings of one run: one section for each stage, and the base model."""
 
+    data: Data
     collect: Collect
     deidentify: Deidentify
     preprocess: Preprocess
