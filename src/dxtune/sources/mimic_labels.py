@@ -1,8 +1,8 @@
 """Labels of MIMIC admissions, when each is known, and subgroups: frames in, frames out.
 
 Every label function adds the columns `label` (String) or `labels` (List[String]); `exclude`, why an admission has no label
-(null: it has one); and `known_at`, from when on the label is known. A note that is written later can state it: PROBAST, domain 2
-(Moons et al., Ann Intern Med 2019;170:W1) asks for predictors that were there before the outcome.
+(null: it has one); and `known_at`, from when on the label is known. A note that is written later can state it: PROBAST, domain
+2 (Moons et al., Ann Intern Med 2019;170:W1) asks for predictors that were there before the outcome.
 """
 
 from datetime import timedelta
@@ -43,7 +43,7 @@ def readmission(admissions: pl.DataFrame) -> pl.DataFrame:
 
     >>> from datetime import datetime as at
     >>> stays = pl.DataFrame({"subject_id": ["1"] * 3, "hadm_id": ["a", "b", "c"], "expired": ["0", "0", "1"],
-    ...     "admitted": [at(2150, 1, 1), at(2150, 1, 20), at(2150, 6, 1)], "admission_type": ["URGENT", "EMERGENCY", "ELECTIVE"],
+    ...     "admitted": [at(2150, 1, 1), at(2150, 1, 20), at(2150, 6, 1)], "admission_type": ["URGENT"] * 2 + ["ELECTIVE"],
     ...     "discharged": [at(2150, 1, 5), at(2150, 2, 1), at(2150, 6, 9)], "admission_location": ["CLINIC REFERRAL"] * 3})
     >>> readmission(stays).select("hadm_id", "label", "exclude").rows()  # doctest: +NORMALIZE_WHITESPACE
     [('a', 'readmitted', None), ('b', 'not_readmitted', None),
@@ -55,9 +55,9 @@ def readmission(admissions: pl.DataFrame) -> pl.DataFrame:
     )
     same_day = pl.col("next_admitted").dt.date() == pl.col("discharged").dt.date()
     transfer = same_day & pl.col("next_admission_location").str.to_uppercase().str.contains("TRANSFER", literal=True)
-    counts = ((pl.col("next_admitted") - pl.col("discharged")) <= WINDOW) & ~pl.col("next_admission_type").str.to_uppercase().is_in(
-        PLANNED
-    ).fill_null(False)
+    counts = ((pl.col("next_admitted") - pl.col("discharged")) <= WINDOW) & ~pl.col(
+        "next_admission_type"
+    ).str.to_uppercase().is_in(PLANNED).fill_null(False)
     counts = counts.fill_null(False)
     exclude = (
         pl.when(~pl.col("expired").is_in(["0", "1"]).fill_null(False))
@@ -72,7 +72,9 @@ def readmission(admissions: pl.DataFrame) -> pl.DataFrame:
     return after.with_columns(
         exclude.alias("exclude"),
         pl.when(counts).then(pl.col("next_admitted")).otherwise(pl.col("discharged") + WINDOW).alias("known_at"),
-        pl.when(exclude.is_null()).then(pl.when(counts).then(pl.lit("readmitted")).otherwise(pl.lit("not_readmitted"))).alias("label"),
+        pl.when(exclude.is_null())
+        .then(pl.when(counts).then(pl.lit("readmitted")).otherwise(pl.lit("not_readmitted")))
+        .alias("label"),
     ).select(*admissions.columns, "label", "exclude", "known_at")
 
 
@@ -91,7 +93,7 @@ def icd_chapters(admissions: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataFr
 
 
 def icd_codes(admissions: pl.DataFrame, diagnoses: pl.DataFrame, top_k: int) -> pl.DataFrame:
-    """Those of the `top_k` codes of the most admissions (ties: by code) that the stay has, sorted; none: []. Known at discharge.
+    """Those of the `top_k` codes of most admissions (ties: by code) that the stay has, sorted; maybe none. Known at discharge.
 
     As the "top 50" of Mullenbach et al. (CAML, NAACL 2018), the list is counted over all admissions.
     """
@@ -152,3 +154,20 @@ def language(value: pl.Expr) -> pl.Expr:
     """
     english = value.str.to_uppercase().str.starts_with("ENGL")
     return pl.when(value != "?").then(pl.when(english).then(pl.lit("English")).otherwise(pl.lit("Other")))
+
+
+def tidy(admissions: pl.DataFrame) -> pl.DataFrame:
+    """Admissions with those of the columns ethnicity and language that are there in few groups."""
+    groups = {"ethnicity": ethnicity, "language": language}
+    return admissions.with_columns(
+        group(pl.col(name)).alias(name) for name, group in groups.items() if name in admissions.columns
+    )
+
+
+def day(value: pl.Expr) -> pl.Expr:
+    """The day of a date or time; null where there is none.
+
+    >>> pl.DataFrame({"at": ["2151-07-16 10:00:00", "7/16/51", None]}).select(day(pl.col("at"))).to_series().to_list()
+    ['2151-07-16', None, None]
+    """
+    return value.str.extract(r"^(\d{4}-\d{2}-\d{2})", 1)
