@@ -84,9 +84,14 @@ def _admissions(folder: Path, choice: mimic.Choice) -> pl.DataFrame:
         patients = read_table(path, {"subject_id": "subject_id", "gender": "sex", "dob": "born"})
         patients = parse_times(patients, {"born": "DOB"}, path.name).unique("subject_id", keep="first", maintain_order=True)
         frame = frame.join(patients, on="subject_id", how="left", maintain_order="left")
-        age = ((pl.col("admitted") - pl.col("born")).dt.total_days() / 365.2425).floor()
+        before_birthday = _day_of_year("admitted") < _day_of_year("born")
+        age = pl.col("admitted").dt.year() - pl.col("born").dt.year() - before_birthday.cast(pl.Int32)
         frame = frame.with_columns(mimic_labels.age_band(age).alias("age_band")).drop("born")
     return mimic_labels.tidy(frame)
+
+
+def _day_of_year(column: str) -> pl.Expr:
+    return pl.col(column).dt.month().cast(pl.Int32) * 100 + pl.col(column).dt.day().cast(pl.Int32)
 
 
 def _diagnoses(folder: Path) -> pl.DataFrame:

@@ -28,9 +28,10 @@ def run(params: Params, paths: Paths) -> None:
         from dxtune.sources import mimic3, mimic4, table
 
         source: Any = {"table": table, "mimic3": mimic3, "mimic4": mimic4}[settings.source]
-        batches = [piece.read() for piece in source.pieces(settings, params.task)]
-        notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
-        facts = source.facts(settings)
+        read = [(piece.rows, *piece.read()) for piece in source.pieces(settings, params.task)]
+        counts, *frames = zip(*read, strict=True)
+        notes, quarantine = (pl.concat(parts) for parts in frames)
+        facts = {**source.facts(settings), "rows": sum(counts)}
 
     for column in (*settings.subgroup_columns, *settings.identifier_columns):
         records.check(notes, {**records.columns(params.task), column: pl.String}, f"source {settings.source}")
