@@ -304,6 +304,11 @@ def test_an_admission_twice_is_an_error(tmp_path: Path) -> None:
         read(folder_of(tmp_path, ADMISSIONS=[stay, stay]))
 
 
+def test_no_notes_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"NOTEEVENTS\.csv: expected notes under the header, found none"):
+        read(folder_of(tmp_path, NOTEEVENTS=[]))
+
+
 def test_a_cut_gzip_is_an_error(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, gz=True)
     for name in ("NOTEEVENTS.csv.gz", "ADMISSIONS.csv.gz"):

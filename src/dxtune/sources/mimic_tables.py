@@ -120,7 +120,7 @@ class Table(NamedTuple):
 def segments(path: Path, wanted: tuple[str, ...]) -> Iterator[Segment[Table]]:
     """The file's rows, not parsed, as many together as a piece holds; memory holds one such part.
 
-    Raises DataError where the header lacks a column of `wanted` or has it twice.
+    Raises DataError where the header lacks a column of `wanted` or has it twice, or no row follows.
     """
     _, stream = without_bom(blocks(path, path.name))
     first, chunks = without_first(csv_rows(stream, path.name))
@@ -135,8 +135,14 @@ def segments(path: Path, wanted: tuple[str, ...]) -> Iterator[Segment[Table]]:
                 ", ".join(header) if header and all(len(each) <= 30 and each.isidentifier() for each in header) else "no header"
             )
             raise DataError(f"{path.name}: expected the column {name.upper()} once, found {found}: take the official file")
+    rows = 0
     for parts in pack([(Table(path.name, header), Place(), chunks)]):
         yield from parts
+        rows += sum(part.rows for part in parts)
+    if not rows:
+        raise DataError(
+            f"{path.name}: expected notes under the header, found none (the open demo has none): take the full table"
+        )
 
 
 def parse(segment: Segment[Table], wanted: tuple[str, ...]) -> pl.DataFrame:
