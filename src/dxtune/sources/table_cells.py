@@ -46,15 +46,15 @@ def _csv(segment: Segment[File], wanted: Sequence[str]) -> Cells:
         columns = _arrow_csv(segment, places)
         if columns is not None:
             return Cells(segment.file, list(range(first, first + segment.rows)), columns, {})
-    rows, broken = [], {}
+    rows: list[list[str | None]] = []
+    broken: dict[int, str] = {}
     for at, fields in enumerate(csv_fields(text, segment.file.name, segment.start)):
         same = len(fields) == len(segment.file.header)
         if not same:
             broken[at] = "wrong number of fields"
         rows.append([fields[place] for place in places] if same else [None] * len(places))
-    return Cells(
-        segment.file, list(range(first, first + len(rows))), [list(column) for column in zip(*rows, strict=True)], broken
-    )
+    cells: list[Values] = [list(column) for column in zip(*rows, strict=True)]
+    return Cells(segment.file, list(range(first, first + len(rows))), cells, broken)
 
 
 def _arrow_csv(segment: Segment[File], places: list[int]) -> list[Values] | None:
@@ -92,7 +92,9 @@ def csv_fields(text: str, name: str, start: Place) -> Iterator[list[str]]:
 
 
 def _json_lines(segment: Segment[File], wanted: Sequence[str]) -> Cells:
-    numbers, rows, broken = [], [], {}
+    numbers: list[int] = []
+    rows: list[list[Any]] = []
+    broken: dict[int, str] = {}
     for number, line in enumerate(segment.data.split(b"\n"), segment.start.lines + 1):
         if not line or line.isspace():
             continue
@@ -122,6 +124,11 @@ def parse(line: bytes, exact: bool = False) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return ValueError("broken json")
+
+
+def kind_of(value: Any) -> str:
+    """What `parse` gave, in words: never the value."""
+    return "broken json" if isinstance(value, ValueError) else f"a json {type(value).__name__}"
 
 
 def cells_of(value: Any, wanted: Sequence[str]) -> list[Any] | str:
@@ -159,11 +166,10 @@ def _parquet(segment: Segment[File], wanted: Sequence[str]) -> Cells:
         tables.append(pa.ipc.open_stream(source).read_all())
     columns: list[Values] = []
     for name in wanted:
-        parts = [table.column(name) if name in table.column_names else None for table in tables]
-        if all(part is not None and _is_string(part.type) for part in parts):
-            columns.append(pl.concat([pl.Series(part.cast(pa.large_string())) for part in parts]))
+        top = name if name in tables[0].column_names else name.partition(".")[0]
+        if top == name and _is_string(tables[0].schema.field(name).type):
+            columns.append(pl.concat([pl.Series(table.column(name).cast(pa.large_string())) for table in tables]))
             continue
-        top = name if parts[0] is not None else name.partition(".")[0]
         cells = [look_up({top: cell}, name) for table in tables for cell in table.column(top).to_pylist()]
         columns.append([None if cell is ABSENT else cell for cell in cells])
     first = segment.start.rows + 1

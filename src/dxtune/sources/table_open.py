@@ -1,29 +1,25 @@
 """The rows of a file of any format, not parsed yet, once the file is known to have the wanted columns."""
 
 import difflib
-import json
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dxtune.errors import DataError
+from dxtune.sources.json_list import list_items
 from dxtune.sources.pieces import Chunk, Place, Rows
 from dxtune.sources.row_ends import csv_rows, line_rows, without_first
 from dxtune.sources.streams import blocks, without_bom
-from dxtune.sources.table_cells import ABSENT, csv_fields, look_up, parse, wrong_encoding
+from dxtune.sources.table_cells import ABSENT, csv_fields, kind_of, look_up, parse, wrong_encoding
 from dxtune.sources.table_files import File
 
 MAX_NAME_CHARACTERS = 64  # a longer "column name" is data: the file has no header, and must not be quoted
 MAX_NAMES = 60  # in a message
-MAX_JSON_BYTES = 200_000_000  # of a json list, which is in memory as a whole
 LOOK_AT = 1000  # rows of json whose keys are known before the first piece
 PARQUET_ROWS = 1024
-SPACE = re.compile(r"[ \t\n\r]*")
 
 Opened = tuple[File, Place, Iterator[Chunk]]
 
@@ -62,7 +58,7 @@ def open_file(file: File, columns: dict[str, str]) -> Opened:
     if file.format == ".csv":
         return _open_csv(file, columns)
     if file.format == ".json":
-        return _open_lines(file, columns, partial(_list_items, file))
+        return _open_lines(file, columns, partial(list_items, file))
     return _open_lines(file, columns, lambda: line_rows(without_bom(blocks(file.path, file.name))[1], file.name))
 
 
@@ -103,7 +99,7 @@ def _open_lines(file: File, columns: dict[str, str], lines: Callable[[], Iterato
         raise _no_rows(file) if file.format == ".json" else _empty(file)
     if not objects:
         raise DataError(
-            f"{file.name}, row {first[0]}: expected a json object, found {_kind(first[1])}, as in all rows: export it again"
+            f"{file.name}, row {first[0]}: expected a json object, found {kind_of(first[1])}, as in all rows: export it again"
         )
     _check_columns(file, list(names), [name for name in columns if name in absent], columns)
     return file, Place(offset=0), lines()
@@ -136,53 +132,6 @@ def _paths(value: dict[str, Any], before: str = "", depth: int = 3) -> Iterator[
         yield before + key
         if isinstance(inner, dict) and depth > 1:
             yield from _paths(inner, f"{before}{key}.", depth - 1)
-
-
-def _list_items(file: File) -> Iterator[Rows]:
-    """The items of a json list, each as a line. The file is in memory as a whole; what is made of it is not."""
-    data = bytearray()
-    for block in without_bom(blocks(file.path, file.name))[1]:
-        data += block
-        if len(data) > MAX_JSON_BYTES:
-            raise DataError(
-                f"{file.name}: expected a json list of up to {MAX_JSON_BYTES // 1_000_000} MB, found a larger one: "
-                "export json lines (.jsonl), which are read piece by piece"
-            )
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise wrong_encoding(file, bytes(data), Place()) from None
-    del data
-    at = _behind_space(text, 0)
-    if text[at : at + 1] != "[":
-        value = parse(text.encode())
-        raise DataError(
-            f"{file.name}: expected a json list of objects, found {_kind(value)}: export a list, or name json lines .jsonl"
-        )
-    decoder = json.JSONDecoder()
-    at, items = _behind_space(text, at + 1), list[bytes]()
-    more = text[at : at + 1] != "]"
-    while more:
-        try:
-            _, end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            raise _broken_list(file) from None
-        items.append(text[at:end].replace("\n", " ").replace("\r", " ").encode() + b"\n")  # inside strings they are escaped
-        at = _behind_space(text, end)
-        more = text[at : at + 1] == ","
-        if not more and text[at : at + 1] != "]":
-            raise _broken_list(file)
-        at = _behind_space(text, at + 1) if more else at
-        if len(items) == LOOK_AT or not more:
-            yield Rows(b"".join(items), np.cumsum([len(item) for item in items]))
-            items = []
-    if _behind_space(text, at + 1) < len(text):
-        raise _broken_list(file)
-
-
-def _behind_space(text: str, at: int) -> int:
-    match = SPACE.match(text, at)
-    return match.end() if match else at
 
 
 def _open_parquet(file: File, columns: dict[str, str]) -> Opened:
@@ -254,10 +203,6 @@ def _is_number(name: str) -> bool:
     return name.translate(str.maketrans("", "", " .,:/-+")).isdecimal()
 
 
-def _kind(value: Any) -> str:
-    return "broken json" if isinstance(value, ValueError) else f"a json {type(value).__name__}"
-
-
 def _empty(file: File) -> DataError:
     return DataError(f"{file.name}: expected at least one row, found an empty file: replace it or take it out of collect.files")
 
@@ -270,12 +215,6 @@ def _no_rows(file: File) -> DataError:
 
 def _twice(file: File, column: str, times: int) -> DataError:
     return DataError(f"{file.name}: expected the column {column!r} once, found it {times} times: rename one")
-
-
-def _broken_list(file: File) -> DataError:
-    return DataError(
-        f"{file.name}: expected a json list of objects, found broken json: export a list, or name json lines .jsonl"
-    )
 
 
 def _no_parquet(file: File) -> DataError:

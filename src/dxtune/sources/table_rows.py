@@ -1,10 +1,9 @@
 """Parsed cells to records, and to the reasons why rows cannot be used: whole columns at a time."""
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
@@ -13,24 +12,11 @@ from dxtune.errors import DataError
 from dxtune.params import SPLITS, Collect
 from dxtune.sources.pieces import Batch
 from dxtune.sources.table_cells import Cells, Values
+from dxtune.sources.table_columns import Column, Unusable, date, each, nulls, required, single, sparse, string, verbatim, where
 
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "validation", "valid": "validation", "dev": "validation"}
 MAX_LABEL_CHARACTERS = 100  # what is longer is a text, not a class; labels end up in metrics, and those in git
-MAX_TEXT_BYTES = 10_000_000  # some 3,000 pages: what is longer is no note
 LINE_ENDS = "[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"  # of str.splitlines
-SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())  # of str.strip; polars' own set is smaller
-DATE = r"^\d{4}(-\d{2}(-\d{2}([ T].*)?)?)?$"
-
-
-class _Unusable(Exception):
-    """A value's reason to be quarantined."""
-
-
-class Column(NamedTuple):
-    """Values of one type, and reasons (null: none) why some cannot be used, in the order in which they count."""
-
-    values: pl.Series
-    reasons: list[pl.Series]
 
 
 def columns(settings: Collect, task: str) -> dict[str, str]:
@@ -68,7 +54,7 @@ def batch(parts: Sequence[Cells], settings: Collect, task: str) -> Batch:
     files = [part.file for part in parts for _ in part.numbers]
     numbers = list(chain.from_iterable(part.numbers for part in parts))
     derived = pl.Series([f"{file.prefix}-{number}" for file, number in zip(files, numbers, strict=True)], dtype=pl.String)
-    reasons = [_sparse(_broken(parts), len(numbers))]
+    reasons = [sparse(_broken(parts), len(numbers))]
 
     def use(column: Column) -> pl.Series:
         reasons.extend(column.reasons)
@@ -77,15 +63,15 @@ def batch(parts: Sequence[Cells], settings: Collect, task: str) -> Batch:
     made = {"text": use(verbatim(cells[settings.text_column], "text"))}
     made |= {name: use(column) for name, column in _target(cells, made["text"], settings, task).items()}
     id_column, patient_column = settings.note_id_column, settings.patient_column
-    made["note_id"] = use(_required(cells[id_column], "note id")) if id_column else derived
-    made["patient_id"] = use(_required(cells[patient_column], "patient id")) if patient_column else made["note_id"]
+    made["note_id"] = use(required(cells[id_column], "note id")) if id_column else derived
+    made["patient_id"] = use(required(cells[patient_column], "patient id")) if patient_column else made["note_id"]
     if settings.split_column:
-        made["split"] = use(_required(cells[settings.split_column], "split")).str.to_lowercase()
+        made["split"] = use(required(cells[settings.split_column], "split")).str.to_lowercase()
     else:
         made["split"] = pl.Series([file.split for file in files], dtype=pl.String)
-    made["note_date"] = use(_date(cells[settings.date_column])) if settings.date_column else _nulls(len(numbers))
+    made["note_date"] = use(date(cells[settings.date_column])) if settings.date_column else nulls(len(numbers))
     made |= {name: use(single(cells[name], name)) for name in extra(settings)}
-    reasons += [_where(column.str.contains("\x00", literal=True), "NUL byte") for column in made.values() if _is_text(column)]
+    reasons += [where(column.str.contains("\x00", literal=True), "NUL byte") for column in made.values() if _is_text(column)]
 
     frame = pl.DataFrame({name: made[name] for name in schema(settings, task)}).with_columns(
         pl.coalesce(reasons).alias("reason"),
@@ -121,16 +107,16 @@ def _target(cells: dict[str, Values], text: pl.Series, settings: Collect, task: 
         question = {"question": verbatim(cells[settings.question_column], "question")}
     if task == "multilabel":
         separator = settings.label_separator
-        return {"labels": _each(target, lambda value: label_set(value, separator), "labels", pl.List(pl.String))}
+        return {"labels": each(target, lambda value: label_set(value, separator), "labels", pl.List(pl.String))}
     if task == "generation":
         return {"response": verbatim(target, "response")}
     if task == "question-answering":
-        answer = _each(target, _answer, "answer", pl.String)
+        answer = each(target, _answer, "answer", pl.String)
         starts = cells[settings.answer_start_column] if settings.answer_start_column else None
         return {**question, "answer": answer, "answer_start": _starts(starts, answer.values, text)}
-    label = _required(target, "label")
+    label = required(target, "label")
     wrong = (label.values.str.len_chars() > MAX_LABEL_CHARACTERS) | label.values.str.contains(LINE_ENDS)
-    return {"label": Column(label.values, [*label.reasons, _where(wrong, "label is not a class name")]), **question}
+    return {"label": Column(label.values, [*label.reasons, where(wrong, "label is not a class name")]), **question}
 
 
 def label_set(value: Any, separator: str | None) -> list[str]:
@@ -145,14 +131,14 @@ def label_set(value: Any, separator: str | None) -> list[str]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise _Unusable("labels are not a list") from None
+            raise Unusable("labels are not a list") from None
     if value is None or value == "":
-        raise _Unusable("missing labels")
+        raise Unusable("missing labels")
     if not isinstance(value, list):
-        raise _Unusable("labels are not a list")
+        raise Unusable("labels are not a list")
     labels = {string(label, "label") for label in value}
     if any(not label or len(label) > MAX_LABEL_CHARACTERS or len(label.splitlines()) > 1 for label in labels):
-        raise _Unusable("label is not a class name")
+        raise Unusable("label is not a class name")
     return sorted(str(label) for label in labels)
 
 
@@ -166,21 +152,20 @@ def _starts(given: Values | None, answers: pl.Series, text: pl.Series) -> Column
     """Offsets in characters: those given, once the answer is known to stand there, or where it first stands."""
     found: list[int | None] = []
     wrong: dict[int, str] = {}
-    for at, (value, answer, context) in enumerate(
-        zip(given if given is not None else [None] * len(text), answers, text, strict=True)
-    ):
+    values = given if given is not None else [None] * len(text)
+    for at, (value, answer, context) in enumerate(zip(values, answers, text, strict=True)):
         start = None
         if given is None and answer and context:
             start = context.find(answer)
         elif given is not None and answer and context:
             try:
                 start = _whole(value)
-            except _Unusable as reason:
+            except Unusable as reason:
                 wrong[at] = str(reason)
             if start is not None and start >= 0 and context[start : start + len(answer)] != answer:
                 wrong[at] = "answer does not stand at its start"
         found.append(start if start is not None and start >= 0 else None)
-    return Column(pl.Series(found, dtype=pl.Int64), [_sparse(wrong, len(found))])
+    return Column(pl.Series(found, dtype=pl.Int64), [sparse(wrong, len(found))])
 
 
 def _whole(value: Any) -> int | None:
@@ -188,98 +173,7 @@ def _whole(value: Any) -> int | None:
     try:
         return None if value is None else int(value)
     except ValueError:
-        raise _Unusable("answer start is not a whole number") from None
-
-
-# ---- columns ----
-
-
-def verbatim(cells: Values, what: str) -> Column:
-    """A text that must be there, with its white space."""
-
-    def text(value: Any) -> str | None:
-        if value is not None and not isinstance(value, str):
-            raise _Unusable(f"{what} is not a string")
-        return value
-
-    column = _each(cells, text, what, pl.String)
-    empty = column.values.is_null() | (column.values.str.strip_chars(SPACE) == "")
-    long = column.values.str.len_bytes() > MAX_TEXT_BYTES
-    too_long = f"{what} is longer than {MAX_TEXT_BYTES // 1_000_000} MB"
-    return Column(column.values, [*column.reasons, _where(empty, f"missing {what}"), _where(long, too_long)])
-
-
-def single(cells: Values, what: str) -> Column:
-    """Values as strings without white space around them, null where there is none."""
-    column = _each(cells, lambda value: string(value, what), what, pl.String)
-    stripped = column.values.str.strip_chars(SPACE)
-    return Column(stripped.set(stripped == "", None), column.reasons)
-
-
-def _required(cells: Values, what: str) -> Column:
-    column = single(cells, what)
-    return Column(column.values, [*column.reasons, _where(column.values.is_null(), f"missing {what}")])
-
-
-def _date(cells: Values) -> Column:
-    """Dates without their time of day, null where there is none."""
-    column = single(cells, "date")
-    wrong = _where(~column.values.str.contains(DATE), "date is not as in 2019-03-01")
-    return Column(column.values.str.slice(0, 10), [*column.reasons, wrong])
-
-
-def _each(cells: Values, convert: Callable[[Any], Any], what: str, kind: Any) -> Column:
-    """The converted values; where all are strings already and stay strings, they are not touched one by one."""
-    whole = _strings(cells) if kind == pl.String else None
-    if whole is not None:
-        return Column(whole, [])
-    made: list[Any] = []
-    wrong: dict[int, str] = {}
-    for at, value in enumerate(cells):
-        try:
-            made.append(_encodable(convert(value)))
-        except _Unusable as reason:
-            made.append(None)
-            wrong[at] = str(reason)
-    return Column(pl.Series(made, dtype=kind), [_sparse(wrong, len(made))])
-
-
-def _strings(cells: Values) -> pl.Series | None:
-    """The series, where all cells are strings that UTF-8 can write, or null."""
-    if isinstance(cells, pl.Series):
-        return cells
-    if not set(map(type, cells)) <= {str, type(None)}:
-        return None
-    try:
-        return pl.Series(cells, dtype=pl.String)
-    except UnicodeEncodeError:
-        return None
-
-
-def _encodable(value: Any) -> Any:
-    try:
-        for part in value if isinstance(value, list) else [value]:
-            (part or "").encode("utf-8")
-    except UnicodeEncodeError:
-        raise _Unusable("half a surrogate pair") from None
-    return value
-
-
-def string(value: Any, what: str) -> str | None:
-    """The value as a string, None where it is empty.
-
-    >>> [string(value, "label") for value in (" flu ", 3, 3.0, 2.5, True, "", None, float("nan"))]
-    ['flu', '3', '3', '2.5', 'true', None, None, None]
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, list | dict | bytes):
-        raise _Unusable(f"{what} is not a single value")
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # a column of whole numbers with a gap is a float column in many exports
-    return str(value).strip() or None
+        raise Unusable("answer start is not a whole number") from None
 
 
 def _joined(parts: list[Values]) -> Values:
@@ -290,24 +184,12 @@ def _joined(parts: list[Values]) -> Values:
 
 
 def _broken(parts: Sequence[Cells]) -> dict[int, str]:
-    broken, before = {}, 0
+    broken: dict[int, str] = {}
+    before = 0
     for part in parts:
         broken |= {before + at: reason for at, reason in part.broken.items()}
         before += len(part.numbers)
     return broken
-
-
-def _sparse(reasons: dict[int, str], rows: int) -> pl.Series:
-    return pl.Series([reasons.get(at) for at in range(rows)], dtype=pl.String) if reasons else _nulls(rows)
-
-
-def _nulls(rows: int) -> pl.Series:
-    return pl.repeat(None, rows, dtype=pl.String, eager=True)
-
-
-def _where(wrong: pl.Series, reason: str) -> pl.Series:
-    """The reason where `wrong` is true, null elsewhere."""
-    return pl.select(pl.when(wrong.fill_null(False)).then(pl.lit(reason, dtype=pl.String)))[:, 0]
 
 
 def _is_text(column: pl.Series) -> bool:

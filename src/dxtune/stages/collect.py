@@ -23,7 +23,8 @@ def run(params: Params, paths: Paths) -> None:
     if settings.source == "synthetic":
         from dxtune.sources.synthetic import collect
 
-        notes, quarantine, facts = collect(settings)
+        facts: dict[str, float | int | str]
+        notes, quarantine, facts = collect(settings)  # type: ignore[assignment]
     else:
         from dxtune.sources import mimic3, mimic4, table
 
