@@ -81,7 +81,7 @@ def readmission(admissions: pl.DataFrame) -> pl.DataFrame:
 def primary_group(admissions: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataFrame:
     """The ICD chapter of the diagnosis with SEQ_NUM 1, what the stay was mainly for. Known at discharge, when it is coded."""
     first = diagnoses.filter(pl.col("seq_num") == "1").unique("hadm_id", keep="first", maintain_order=True)
-    group = _chapters(first).select("hadm_id", label="chapter")
+    group = first.join(_chapters(first), on=["version", "code"], how="left").select("hadm_id", label="name")
     missing = pl.when(pl.col("label").is_null()).then(pl.lit("no primary diagnosis with an ICD chapter"))
     joined = admissions.join(group, on="hadm_id", how="left", maintain_order="left")
     return joined.with_columns(missing.alias("exclude"), known_at=pl.col("discharged"))
@@ -89,7 +89,7 @@ def primary_group(admissions: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataF
 
 def icd_chapters(admissions: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataFrame:
     """All ICD chapters in which the stay has a diagnosis, sorted. Known at discharge."""
-    return _lists(admissions, _chapters(diagnoses).select("hadm_id", name="chapter"), diagnoses)
+    return _lists(admissions, _named(admissions, diagnoses, _chapters(diagnoses)), diagnoses)
 
 
 def icd_codes(admissions: pl.DataFrame, diagnoses: pl.DataFrame, top_k: int) -> pl.DataFrame:
@@ -97,27 +97,34 @@ def icd_codes(admissions: pl.DataFrame, diagnoses: pl.DataFrame, top_k: int) -> 
 
     As the "top 50" of Mullenbach et al. (CAML, NAACL 2018), the list is counted over all admissions.
     """
-    named = diagnoses.select("hadm_id", name=pl.format("icd{}_{}", "version", "code"))
-    top = named.group_by("name").agg(n=pl.col("hadm_id").n_unique()).sort(["n", "name"], descending=[True, False]).head(top_k)
-    return _lists(admissions, named.join(top, on="name", how="semi"), diagnoses)
+    names = diagnoses.select("version", "code").unique().with_columns(name=pl.format("icd{}_{}", "version", "code"))
+    named = _named(admissions, diagnoses, names)
+    top = named.group_by("name").len("n").sort(["n", "name"], descending=[True, False]).head(top_k)
+    return _lists(admissions, named.join(top, on="name", how="semi", maintain_order="left"), diagnoses)
 
 
 def _chapters(diagnoses: pl.DataFrame) -> pl.DataFrame:
-    """Diagnoses with a chapter; looked up once a code, of which there are few."""
+    """Each version and code that has a chapter, and its `name`; looked up once a code, of which there are few."""
     codes = diagnoses.select("version", "code").unique()
-    codes = codes.with_columns(chapter=icd.chapter(pl.col("code"), pl.col("version"))).drop_nulls("chapter")
-    return diagnoses.join(codes, on=["version", "code"], how="inner", maintain_order="left")
+    return codes.with_columns(name=icd.chapter(pl.col("code"), pl.col("version"))).drop_nulls("name")
+
+
+def _named(admissions: pl.DataFrame, diagnoses: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Each admission (`stay`: its row) with each name of its diagnoses, once, sorted. Numbers, as MIMIC-IV has 6 million."""
+    kind = pl.Enum(names["name"].unique().sort())
+    stays = admissions.select("hadm_id").with_row_index("stay")
+    coded = diagnoses.lazy().select("hadm_id", "version", "code").join(stays.lazy(), on="hadm_id").drop("hadm_id")
+    named = coded.join(names.lazy().with_columns(pl.col("name").cast(kind)), on=["version", "code"])
+    return named.select("stay", "name").unique().sort("stay", "name").collect(engine="streaming")
 
 
 def _lists(admissions: pl.DataFrame, named: pl.DataFrame, diagnoses: pl.DataFrame) -> pl.DataFrame:
-    lists = named.group_by("hadm_id").agg(labels=pl.col("name").unique().sort())
-    coded = diagnoses.select("hadm_id", coded=pl.lit(True)).unique("hadm_id")
-    joined = admissions
-    for table in (lists, coded):
-        joined = joined.join(table, on="hadm_id", how="left", maintain_order="left")
-    uncoded = pl.when(pl.col("coded").is_null()).then(pl.lit("no coded diagnosis"))  # unknown, which is not the same as none
-    joined = joined.with_columns(uncoded.alias("exclude"), known_at=pl.col("discharged"))
-    return joined.with_columns(pl.col("labels").fill_null(pl.lit([], dtype=pl.List(pl.String)))).drop("coded")
+    lists = named.group_by("stay", maintain_order=True).agg(pl.col("name").cast(pl.String).alias("labels"))
+    joined = admissions.with_row_index("stay").join(lists, on="stay", how="left", maintain_order="left").drop("stay")
+    coded = pl.col("hadm_id").is_in(diagnoses["hadm_id"].unique().implode())
+    uncoded = pl.when(~coded).then(pl.lit("no coded diagnosis"))  # unknown, which is not the same as none
+    labels = pl.col("labels").fill_null(pl.lit([], dtype=pl.List(pl.String)))
+    return joined.with_columns(labels, uncoded.alias("exclude"), known_at=pl.col("discharged"))
 
 
 # ---- subgroups ----

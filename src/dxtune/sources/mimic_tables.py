@@ -52,13 +52,13 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
             raise DataError(
                 f"{path.name}: expected the column {missing[0].upper()}, found {', '.join(header)}: take the official file"
             )
-        frame = pl.read_csv(path, columns=[found[name] for name in columns], infer_schema=False)
+        bare = {new: pl.col(found[name]).str.strip_chars() for name, new in columns.items()}
+        clean = [pl.when(value != "").then(value).alias(new) for new, value in bare.items()]
+        return pl.scan_csv(path, infer_schema=False).select(clean).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             f"{path.name}: expected MIMIC's csv or csv.gz, found another or a cut file ({type(error).__name__}): copy it again"
         ) from None
-    clean = frame.select(pl.col(found[name]).str.strip_chars().alias(new) for name, new in columns.items())
-    return clean.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
 def parse_times(frame: pl.DataFrame, columns: Mapping[str, str], file: str) -> pl.DataFrame:
