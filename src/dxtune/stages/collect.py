@@ -7,6 +7,7 @@ Rows that cannot be used go to data/raw/quarantine.parquet with a reason: rows i
 
 import os
 import re
+from typing import Any
 
 import polars as pl
 
@@ -25,11 +26,13 @@ def run(params: Params, paths: Paths) -> None:
         facts: dict[str, float | int | str]
         notes, quarantine, facts = collect(settings)  # type: ignore[assignment]
     else:
-        from dxtune.sources import table
+        from dxtune.sources import mimic3, mimic4, table
 
-        batches = [piece.read() for piece in table.pieces(settings, params.task)]
-        notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
-        facts = table.facts(settings)
+        source: Any = {"table": table, "mimic3": mimic3, "mimic4": mimic4}[settings.source]
+        read = [(piece.rows, *piece.read()) for piece in source.pieces(settings, params.task)]
+        counts, *frames = zip(*read, strict=True)
+        notes, quarantine = (pl.concat(parts) for parts in frames)
+        facts = {**source.facts(settings), "rows": sum(counts)}
 
     for column in (*settings.subgroup_columns, *settings.identifier_columns):
         records.check(notes, {**records.columns(params.task), column: pl.String}, f"source {settings.source}")
@@ -38,9 +41,12 @@ def run(params: Params, paths: Paths) -> None:
         raise DataError(
             f"expected {rows} rows in, found {notes.height} records and {quarantine.height} in quarantine: report this bug"
         )
-    reasons: dict[str, int] = dict(quarantine["reason"].value_counts().sort("reason").iter_rows())
+    left_out = quarantine["reason"].str.starts_with(records.LEFT_OUT)  # chosen, so not unusable
+    reasons: dict[str, int] = dict(quarantine.filter(~left_out)["reason"].value_counts().sort("reason").iter_rows())
+    left_out_reasons = dict(quarantine.filter(left_out)["reason"].value_counts().sort("reason").iter_rows())
     check_quarantine(reasons, rows, settings)
-    check_labels(notes, settings)
+    labels = notes["labels"].explode().drop_nulls() if params.task == "multilabel" else notes["label"]
+    check_labels(labels, settings)
 
     paths.raw.parent.mkdir(parents=True, exist_ok=True)
     before = os.umask(0o077)  # PHI: the folder gets mode 700 as it is made, and its files 600
@@ -49,9 +55,11 @@ def run(params: Params, paths: Paths) -> None:
         shards.write_parquet(quarantine, paths.raw / "quarantine.parquet")
     finally:
         os.umask(before)
-    metrics = {"rows": rows, "records": notes.height, "quarantined": quarantine.height}
+    metrics = {"rows": rows, "records": notes.height, "quarantined": sum(reasons.values())}
+    metrics |= {"left_out": sum(left_out_reasons.values())} if left_out_reasons else {}
     metrics |= {"quarantined_" + re.sub(r"\W+", "_", reason.lower()): count for reason, count in reasons.items()}
-    metrics |= {"patients": notes["patient_id"].n_unique(), "labels": notes["label"].n_unique()}
+    metrics |= {re.sub(r"\W+", "_", reason.lower()): count for reason, count in left_out_reasons.items()}
+    metrics |= {"patients": notes["patient_id"].n_unique(), "labels": labels.n_unique()}
     shards.write_json({**facts, **metrics}, paths.metrics / "collect.json")
 
 
@@ -66,15 +74,15 @@ def check_quarantine(reasons: dict[str, int], rows: int, settings: Collect) -> N
         )
 
 
-def check_labels(notes: pl.DataFrame, settings: Collect) -> None:
+def check_labels(values: pl.Series, settings: Collect) -> None:
     """Raises DataError where the label column holds one class only, or something else than classes."""
-    labels, column = notes["label"].n_unique(), settings.label_column
+    labels, column = values.n_unique(), settings.label_column
     if labels < 2:
         raise DataError(
             f"column {column!r}: expected 2 labels or more, found {labels}: set collect.label_column to the diagnosis"
         )
-    if labels * 2 > notes.height:  # an id or a name, which must not become a label: labels stand in metrics
+    if labels * 2 > len(values):  # an id or a name, which must not become a label: labels stand in metrics
         raise DataError(
-            f"column {column!r}: expected classes of several notes each, found {labels} different values in {notes.height} "
+            f"column {column!r}: expected classes of several notes each, found {labels} different values in {len(values)} "
             "records: set collect.label_column to the column with the diagnosis"
         )
