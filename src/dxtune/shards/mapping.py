@@ -67,8 +67,8 @@ def map_shards(
         for number, name in enumerate(names)
         if name not in done
     ]
-    before = sum(rows[0][name] for name in done)
-    with Progress(stage, sum(rows[0][name] for name in names), before) as progress:
+    with Progress(stage, sum(rows[0][name] for name in names)) as progress:
+        progress.skip(sum(rows[0][name] for name in done))
         for number, (tables, facts) in _call(partial(_make, fn), jobs, data):
             name = names[number]
             done[name] = cache.keep(cache_folder / stage / keys[name], tables, facts)
