@@ -73,11 +73,11 @@ def write_pieces(pieces: Iterable[Piece], folder: Path, made_by: str, schema: re
 def finish(made: list[Made], folder: Path, made_by: str) -> None:
     """Makes `folder` and its quarantine finished corpora: what is stale goes, the manifests are written last."""
     names = [shard_name(number) for number in range(len(made))]
+    write_json({"made_by": made_by, "pieces": made}, folder / KEPT)
     for place in (folder, folder / QUARANTINE):
         for path in place.iterdir():
-            if path.is_file() and path.name not in names:
+            if path.is_file() and path.name not in (*names, KEPT):
                 path.unlink()
-    write_json({"made_by": made_by, "pieces": made}, folder / KEPT)
     for place, rows in ((folder / QUARANTINE, "quarantined"), (folder, "records")):
         write_manifest(dict(zip(names, (each[rows] for each in made), strict=True)), place)
 
