@@ -40,15 +40,18 @@ def test_table_becomes_a_private_corpus_and_a_metrics_file(tmp_path: Path) -> No
     notes = records.check(shards.read_corpus(raw), dict.fromkeys(("note_id", "patient_id", "text"), pl.String), "test")
     assert notes.columns == list(records.RAW)
     assert shards.read_corpus(raw / "quarantine").rows() == [("notes.jsonl", 41, "notes-41", "missing text")]
-    assert metrics(tmp_path).items() >= {
-        "rows": 41,
-        "records": 40,
-        "quarantined": 1,
-        "quarantined_missing_text": 1,
-        "patients": 20,
-        "labels": 2,
-        "files": 1,
-    }.items()
+    assert (
+        metrics(tmp_path).items()
+        >= {
+            "rows": 41,
+            "records": 40,
+            "quarantined": 1,
+            "quarantined_missing_text": 1,
+            "patients": 20,
+            "labels": 2,
+            "files": 1,
+        }.items()
+    )
     assert stat.S_IMODE(raw.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in raw.rglob("*") if path.is_file()} == {0o600}
     assert stat.S_IMODE((raw / "quarantine").stat().st_mode) == 0o700
