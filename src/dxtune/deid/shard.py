@@ -55,8 +55,8 @@ def make_engine(how: How) -> Deidentifier:
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
     """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
 
-    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises DataError where a
-    value is missing, LeakageError where something would be left.
+    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises DataError where
+    a value is missing, LeakageError where something would be left.
     """
     if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
         raise DataError(
