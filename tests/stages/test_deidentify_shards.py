@@ -148,9 +148,7 @@ TEXTS = st.lists(st.sampled_from(LINE.split(" ")), min_size=1, max_size=12).map(
 
 
 @hyp.settings(max_examples=25, deadline=None)
-@hyp.given(
-    st.lists(st.tuples(st.lists(WORDS, min_size=1, max_size=12).map(" ".join), st.sampled_from("ab")), min_size=2, max_size=6)
-)
+@hyp.given(st.lists(st.tuples(TEXTS, st.sampled_from("ab")), min_size=2, max_size=6))
 def test_a_note_to_a_shard_is_as_all_in_one(
     params_with: Callable[..., Params], tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
 ) -> None:
