@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dxtune.deid import grammar, lexicon, scorer
+from dxtune.deid import checksums, grammar, lexicon, scorer
 from dxtune.deid.spans import TYPES, Span, placeholders
 from dxtune.deid.tokens import (
     DIGITS,
@@ -125,6 +125,10 @@ def _explained(seen: Look) -> Look:
     kept = np.zeros(len(tokens), bool)
     kept[_inside(first[~claimed], last[~claimed])] = True
     first, last, number = first[claimed], last[claimed], number[claimed]
+    length = tokens.end[last - 1] - tokens.start[first]
+    for row in np.flatnonzero((number == NUMBER["ID"]) & (length >= checksums.SHORTEST) & (length <= checksums.LONGEST)):
+        value = tokens.text[tokens.start[first[row]] : tokens.end[last[row] - 1]]
+        number[row] = NUMBER[checksums.kind_of(value) or "ID"]
     tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": IDENTIFIER, "shape": NO_CASE})
     seen = Look(tokens, seen.classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
     return _chosen(seen, _without(first + 1, last, len(kept)))
