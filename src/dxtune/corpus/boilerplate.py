@@ -1,0 +1,48 @@
+"""Lines that a template wrote, not a clinician: the same line in most notes of a corpus.
+
+A line counts when it is long enough to be no heading. Counting is done shard by shard; what is rare in a shard is not
+counted there, so that the table stays small whatever the size of the corpus.
+"""
+
+from collections.abc import Iterable, Set
+
+import polars as pl
+
+MIN_CHARACTERS = 20
+RARE_SHARE = 0.01  # of a shard's notes: lines in fewer are not counted there
+
+
+def count_lines(notes: pl.DataFrame) -> pl.DataFrame:
+    """How many notes of a shard have each long line: `line`, `notes`, without lines that are rare in it.
+
+    >>> notes = pl.DataFrame({"text": ["Printed by the ward system\\nfever", "Printed by the ward system\\ncough"]})
+    >>> count_lines(notes).rows()
+    [('Printed by the ward system', 2)]
+    """
+    lines = notes.select(pl.col("text").str.split("\n").list.eval(pl.element().str.strip_chars()).list.unique().alias("line"))
+    long = lines.explode("line").filter(pl.col("line").str.len_chars() >= MIN_CHARACTERS)
+    counts = long.group_by("line").agg(pl.len().cast(pl.Int64).alias("notes"))
+    return counts.filter(pl.col("notes") >= RARE_SHARE * notes.height).sort("line")
+
+
+def find_boilerplate(counts: Iterable[pl.DataFrame], notes: int, share: float) -> tuple[str, ...]:
+    """The sorted lines that stand in more than `share` of all `notes`; with a share of 1 there are none.
+
+    >>> counts = pl.DataFrame({"line": ["Printed by the ward system", "Seen on the morning round"], "notes": [9, 2]})
+    >>> find_boilerplate([counts], notes=10, share=0.5)
+    ('Printed by the ward system',)
+    """
+    total = pl.concat(counts).group_by("line").agg(pl.col("notes").sum())
+    return tuple(sorted(total.filter(pl.col("notes") > share * notes)["line"]))
+
+
+def drop_lines(notes: pl.DataFrame, lines: Set[str] | tuple[str, ...]) -> pl.DataFrame:
+    """The notes without these lines; the others stay as they are, but no blank lines pile up where one was.
+
+    >>> drop_lines(pl.DataFrame({"text": ["Printed by the ward system\\nfever"]}), {"Printed by the ward system"}).item()
+    'fever'
+    """
+    if not lines:
+        return notes
+    kept = pl.col("text").str.split("\n").list.eval(pl.element().filter(~pl.element().str.strip_chars().is_in(sorted(lines))))
+    return notes.with_columns(kept.list.join("\n").str.replace_all(r"\n{3,}", "\n\n").str.strip_chars())
