@@ -37,15 +37,16 @@ SECTIONS = {
                   "discharge disposition", "discharge condition"),
 }  # fmt: skip
 HEADERS = {header: section for section, headers in SECTIONS.items() for header in headers}
-OTHER = "other"  # a header that is in no list: whatever section was before, it ends there
-
 # `HPI: three days of ...`, `- Findings: ...`, `## ASSESSMENT` alone, `Brief Hospital Course:`
 NAMED = r"^[ \t#*•\-\d.)]*([A-Za-z][A-Za-z&/'\- ]{0,48}?)[ \t*]*(?::|$)"
-UNKNOWN = r"^(?:#+ .*|[ \t*]*[A-Z][A-Z&/'\- ]{2,48}:?[ \t*]*|[ \t*]*[A-Z][A-Z&/'\- ]{2,48}:.*|[A-Z][A-Za-z&/'\- ]{2,48}:[ \t*]*)$"
+
 
 
 def split_sections(notes: pl.DataFrame) -> pl.DataFrame:
     r"""One row a line: `at` (the note's position), `line`, and its `section` (null before the first header).
+
+    Only a known header ends a section: a plan by problems (`# Pneumonia:`) is full of lines that look like headers, and what
+    is left out because it gives the diagnosis away must be left out whole.
 
     >>> split_sections(pl.DataFrame({"text": ["Seen today\nHPI: cough\nfor a week\nIMPRESSION:\npneumonia"]}))["section"].to_list()
     [None, 'history', 'history', 'assessment', 'assessment']
@@ -53,16 +54,15 @@ def split_sections(notes: pl.DataFrame) -> pl.DataFrame:
     lines = notes.with_row_index("at").select("at", pl.col("text").str.split("\n").alias("line")).explode("line")
     header = pl.col("line").str.extract(NAMED).str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
     named = header.replace_strict(HEADERS, default=None, return_dtype=pl.String)
-    unknown = pl.when(pl.col("line").str.contains(UNKNOWN)).then(pl.lit(OTHER))
-    return lines.with_columns(pl.coalesce(named, unknown).forward_fill().over("at").alias("section"))
+    return lines.with_columns(named.forward_fill().over("at").alias("section"))
 
 
 def drop_sections(notes: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
     r"""The notes without the sections of these names, header and all; a text may be empty afterwards.
 
-    >>> notes = pl.DataFrame({"text": ["HPI: cough\nA/P: pneumonia, start amoxicillin\nSOCIAL WORK:\nno needs"]})
+    >>> notes = pl.DataFrame({"text": ["HPI: cough\nA/P:\n# Pneumonia: amoxicillin\nFollow-up: one week"]})
     >>> drop_sections(notes, ["assessment"]).item()
-    'HPI: cough\nSOCIAL WORK:\nno needs'
+    'HPI: cough\nFollow-up: one week'
     """
     if not names:
         return notes
