@@ -3,7 +3,7 @@
 Every rule takes a narrow frame (dxtune.corpus.narrow) and gives it back with a `split`, its rows and their order as they were.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from hashlib import blake2b
 
 import polars as pl
@@ -119,9 +119,6 @@ def by_site(
     kept, left_over = notes.filter(held_out | ~there), notes.filter(~held_out & there)
     stable = keep_stable(kept, validation_share, 0.0, seed)
     return stable.with_columns(pl.when(held_out).then(pl.lit("test")).otherwise("split").alias("split")), left_over
-
-
-SHARED: dict[str, Callable[..., pl.DataFrame]] = {"stratified": stratify, "stable": keep_stable, "temporal": by_time}
 
 
 def _assign(notes: pl.DataFrame, splits: pl.DataFrame, key: str) -> pl.DataFrame:
