@@ -63,15 +63,11 @@ def drop_short(notes: pl.DataFrame, min_characters: int) -> tuple[pl.DataFrame, 
     """
     long_enough = pl.col("text").str.len_chars().fill_null(0) >= min_characters
     counted = notes if "row" in notes.columns else notes.with_row_index("row", offset=1)
-    return notes.filter(long_enough), exclude(counted.filter(~long_enough), f"fewer than {min_characters} characters")
-
-
-def exclude(rows: pl.DataFrame, reason: str) -> pl.DataFrame:
-    """The quarantine (records.QUARANTINE) of rows with `row` and `note_id`, for one reason."""
     columns = [
         pl.lit("data/deidentified").alias("file"),
         pl.col("row").cast(pl.Int64),
         "note_id",
-        pl.lit(reason).alias("reason"),
+        pl.lit(f"fewer than {min_characters} characters").alias("reason"),
     ]
-    return rows.select(columns).cast(records.QUARANTINE)  # type: ignore[arg-type]
+    quarantine = counted.filter(~long_enough).select(columns)
+    return notes.filter(long_enough), quarantine.cast(records.QUARANTINE)  # type: ignore[arg-type]

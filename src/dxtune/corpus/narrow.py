@@ -5,39 +5,41 @@ megabytes of it, so that splits and duplicates can be decided over the whole cor
 """
 
 from hashlib import blake2b
-from typing import NamedTuple
 
 import polars as pl
 
 from dxtune import records
-from dxtune.corpus.boilerplate import drop_lines
-from dxtune.corpus.clean import clean, drop_short, exclude
+from dxtune.corpus.boilerplate import count_lines, drop_lines
+from dxtune.corpus.clean import clean, drop_short
 from dxtune.corpus.minhash import sign
 from dxtune.corpus.sections import drop_sections
 from dxtune.errors import DataError
+from dxtune.shards import Result
 
 ANSWERS = ("label", "labels", "response", "answer", "answer_start")  # what a note is there to teach, by task
 
 
-class Prepared(NamedTuple):
-    """A shard after cleaning: its notes with clean texts, their narrow frame, and the quarantine."""
-
-    notes: pl.DataFrame
-    narrow: pl.DataFrame
-    quarantine: pl.DataFrame
+def count_boilerplate(found: pl.DataFrame) -> Result:
+    """Of one shard, as facts: how many notes have each line that could be boilerplate."""
+    return Result({}, {"lines": dict(count_lines(clean(found)).iter_rows())})
 
 
 def prepare(
-    found: pl.DataFrame, first_row: int, boilerplate: tuple[str, ...], sections: tuple[str, ...], min_characters: int
-) -> Prepared:
-    """One shard cleaned and measured; `first_row` counts from 1 in the corpus. Rows in = notes + quarantine."""
-    where = pl.int_range(first_row, first_row + pl.len(), dtype=pl.Int64).alias("row")
-    notes = drop_sections(drop_lines(clean(found), boilerplate), sections).with_columns(where)
-    notes, short = drop_short(notes, min_characters)
-    unlabelled = pl.col("label").is_null() if "label" in notes.columns else pl.lit(False)
-    quarantine = pl.concat([short, exclude(notes.filter(unlabelled), "no label")])
-    notes = notes.filter(~unlabelled)
-    return Prepared(notes.drop("row"), measure(notes), quarantine)
+    boilerplate: tuple[str, ...],
+    sections: tuple[str, ...],
+    min_characters: int,
+    columns: records.Schema,
+    found: pl.DataFrame,
+) -> Result:
+    """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame, `quarantine`.
+
+    Rows in = notes + quarantine; `row` counts from 1 in the shard. Raises DataError where the shard is not what `columns` say.
+    """
+    check_values(found, columns, "data/deidentified")
+    cleaned = clean(found).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
+    notes, quarantine = drop_short(drop_sections(drop_lines(cleaned, boilerplate), sections), min_characters)
+    lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")
+    return Result({"notes": notes.drop("row"), "narrow": measure(notes), "quarantine": lost}, {})
 
 
 def measure(notes: pl.DataFrame) -> pl.DataFrame:
@@ -65,9 +67,9 @@ def measure(notes: pl.DataFrame) -> pl.DataFrame:
 
 
 def check_values(found: pl.DataFrame, columns: records.Schema, where: str) -> pl.DataFrame:
-    """The same shard, once it has the columns and no note without ids. Raises DataError naming columns and rows."""
+    """The same shard, once it has the columns, and ids and labels in every row. Raises DataError naming columns and rows."""
     records.check(found, columns, where)
-    for name in ("note_id", "patient_id"):
+    for name in ("note_id", "patient_id", *(name for name in ("label", "labels") if name in found.columns)):
         if missing := found[name].is_null().sum():
             row = found[name].is_null().arg_true()[0] + 1
             raise DataError(
