@@ -16,6 +16,11 @@ from dxtune.errors import ParamsError
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 SPLITS = ("train", "validation", "test")
+TASK_KEYS = {
+    "label_separator": ("multilabel",),
+    "question_column": ("classification", "question-answering"),
+    "answer_start_column": ("question-answering",),
+}
 
 
 class _Section(BaseModel):
@@ -34,7 +39,15 @@ class Collect(_Section):
     text_column: str
     """Column with the clinical text."""
     label_column: str
-    """Column with the diagnosis."""
+    """Column with the diagnosis; question-answering: with the answer; generation: with the response."""
+    label_separator: str | None
+    """Multilabel: what stands between the labels of a string; null: the column holds lists."""
+    question_column: str | None
+    """Column with a question about the text; question-answering needs it, classification may have it."""
+    answer_start_column: str | None
+    """Question-answering: column with the answer's offset in the text; null: where the answer first stands."""
+    date_column: str | None
+    """Column with the note's date, year first (ISO 8601)."""
     patient_column: str | None
     """Column that tells patients apart; null: every note is its own patient."""
     note_id_column: str | None
@@ -53,6 +66,19 @@ class Collect(_Section):
     """How many synthetic notes to write."""
     seed: Annotated[int, Field(ge=0)]
     """Of the synthetic source."""
+
+
+class Data(_Section):
+    """Where and on what the data stages work; no byte that they write depends on it."""
+
+    workers: Positive
+    """Processes that work on shards at the same time; each needs up to 700 MB."""
+    engine: Literal["local", "ray"]
+    """Processes of this machine, or tasks of a Ray cluster."""
+    ray_address: str | None
+    """Of the cluster, such as ray://host:10001 or auto; null: one is started on this machine for the run."""
+    cache_gb: Annotated[float, Field(gt=0)]
+    """Finished shards are kept up to this size; what was not used for longest goes first."""
 
 
 class Deidentify(_Section):
@@ -162,8 +188,11 @@ class Report(_Section):
 
 
 class Params(_Section):
-    """All settings of one run: one section for each stage, and the base model."""
+    """All settings of one run: the task, one section for each stage, and the base model."""
 
+    task: Literal["classification", "multilabel", "question-answering", "generation"]
+    """What the model learns to give for a text."""
+    data: Data
     collect: Collect
     deidentify: Deidentify
     preprocess: Preprocess
@@ -176,6 +205,7 @@ class Params(_Section):
     @model_validator(mode="after")
     def _check_across_sections(self) -> "Params":
         collect, preprocess = self.collect, self.preprocess
+        self._check_task()
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
         if collect.splits and collect.split_column:
@@ -192,6 +222,16 @@ class Params(_Section):
         if collect.splits and set(collect.splits) != set(SPLITS):
             raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
         return self
+
+    def _check_task(self) -> None:
+        collect = self.collect
+        if collect.source == "synthetic" and self.task != "classification":
+            raise ValueError(f"task: {self.task} needs notes of your own: set collect.source, or task: classification")
+        if collect.source == "table" and self.task == "question-answering" and not collect.question_column:
+            raise ValueError("task: question-answering needs collect.question_column: set it to the column with the question")
+        for key, tasks in TASK_KEYS.items():
+            if getattr(collect, key) is not None and self.task not in tasks:
+                raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
 
 
 class _Loader(yaml.SafeLoader):
@@ -253,5 +293,5 @@ def _fields(loc: list[str]) -> dict[str, Any]:
 
 
 def _describe(loc: list[str]) -> str:
-    field = _fields(loc[:1]).get(loc[1]) if len(loc) > 1 else None
+    field = _fields(loc[:1]).get(loc[1]) if len(loc) > 1 else Params.model_fields.get(loc[0])
     return f"{'.'.join(loc[:2])}: {field.description}" if field is not None and field.description else ""

@@ -25,6 +25,16 @@ RAW: Schema = {
     "split": pl.String,
 }
 
+# What a task has instead of `label`. Multilabel: `labels` sorted, no label twice, possibly none. Generation: `text` is the
+# prompt. Question answering: `text` is the context; `answer` is empty where there is none; `answer_start` in characters of
+# the context, null where the answer does not stand there. Classification may have a `question` (String) besides.
+TARGETS: Mapping[str, Schema] = {
+    "classification": {"label": pl.String},
+    "multilabel": {"labels": pl.List(pl.String)},
+    "question-answering": {"question": pl.String, "answer": pl.String, "answer_start": pl.Int64},
+    "generation": {"response": pl.String},
+}
+
 # data/deidentified: as RAW, but the year only.
 DEIDENTIFIED: Schema = {
     "note_id": pl.String,
@@ -78,6 +88,16 @@ PREDICTIONS: Schema = {
 
 # quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text.
 QUARANTINE: Schema = {"file": pl.String, "row": pl.Int64, "note_id": pl.String, "reason": pl.String}
+
+
+def columns(task: str) -> Schema:
+    """The columns of data/raw for a task: those of RAW, with TARGETS in the place of `label`.
+
+    >>> list(columns("generation"))
+    ['note_id', 'patient_id', 'note_date', 'text', 'response', 'split']
+    """
+    places = [TARGETS[task] if name == "label" else {name: kind} for name, kind in RAW.items()]
+    return {name: kind for place in places for name, kind in place.items()}
 
 
 def check(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:

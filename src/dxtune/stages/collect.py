@@ -21,12 +21,18 @@ def run(params: Params, paths: Paths) -> None:
     settings = params.collect
     if settings.source == "synthetic":
         from dxtune.sources.synthetic import collect
-    else:
-        from dxtune.sources.table import collect
-    notes, quarantine, facts = collect(settings)
 
-    for column in (*records.RAW, *settings.subgroup_columns, *settings.identifier_columns):
-        records.check(notes, {column: pl.String}, f"source {settings.source}")
+        facts: dict[str, float | int | str]
+        notes, quarantine, facts = collect(settings)  # type: ignore[assignment]
+    else:
+        from dxtune.sources import table
+
+        batches = [piece.read() for piece in table.pieces(settings, params.task)]
+        notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
+        facts = table.facts(settings)
+
+    for column in (*settings.subgroup_columns, *settings.identifier_columns):
+        records.check(notes, {**records.columns(params.task), column: pl.String}, f"source {settings.source}")
     rows = int(facts.get("rows", notes.height + quarantine.height))
     if rows != notes.height + quarantine.height:
         raise DataError(
