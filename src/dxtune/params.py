@@ -104,18 +104,36 @@ class Deidentify(_Section):
 class Preprocess(_Section):
     """Cleaning and splitting."""
 
-    split: Literal["stratified", "predefined"]
+    split: Literal["stratified", "stable", "temporal", "site", "predefined"]
     """How notes are divided; always by patient."""
     validation_share: Share
-    """Share of the patients for validation (stratified)."""
+    """Share of the patients for validation (not predefined)."""
     test_share: Share
-    """Share of the patients for the test (stratified)."""
+    """Share of the patients for the test (not predefined, not site)."""
+    site_column: str
+    """Of split: site, the subgroup column that tells sites apart."""
+    test_sites: tuple[str, ...]
+    """Of split: site, the sites whose notes are for the test."""
     min_characters: Annotated[int, Field(ge=1)]
     """Shorter notes are quarantined."""
+    boilerplate_share: Annotated[float, Field(gt=0, le=1)]
+    """Lines that stand in more than this share of the notes are taken out; 1 keeps all."""
+    drop_sections: tuple[str, ...]
+    """Sections of the notes to leave out: names of dxtune.corpus.sections.SECTIONS."""
+    near_duplicates: Annotated[float, Field(ge=0.7, le=1)]
+    """Jaccard similarity of runs of five words from which two notes must not be in two splits."""
+    conflicts: Literal["first", "majority", "drop"]
+    """Which of several notes with one text and different labels is kept."""
     min_notes_per_label: Positive
-    """A label with fewer training notes is an error."""
+    """The fewest training notes of a label."""
+    rare_labels: Literal["error", "other"]
+    """What happens to a label with fewer training notes."""
+    max_leaked_share: Share
+    """More training notes than this share with a word that gives the label away stop the run."""
+    find_label_errors: bool
+    """Whether notes whose label is likely wrong are listed in data/quality."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the stratified split."""
+    """Of the stratified, stable, temporal and site splits."""
 
 
 class Model(_Section):
@@ -208,6 +226,12 @@ class Params(_Section):
         self._check_task()
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
+        if preprocess.split == "site" and not preprocess.test_sites:
+            raise ValueError("preprocess.split is site, but preprocess.test_sites is empty: name the sites to hold out")
+        if preprocess.split == "site" and preprocess.site_column not in collect.subgroup_columns:
+            raise ValueError(
+                f"preprocess.site_column: {preprocess.site_column} is not in collect.subgroup_columns: add it there"
+            )
         if collect.splits and collect.split_column:
             raise ValueError("collect.splits and collect.split_column both say the split: set one of them to null or {}")
         says_split = bool(collect.splits or collect.split_column)

@@ -4,7 +4,8 @@ A line counts when it is long enough to be no heading. Counting is done shard by
 counted there, so that the table stays small whatever the size of the corpus.
 """
 
-from collections.abc import Iterable, Set
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 
 import polars as pl
 
@@ -25,18 +26,19 @@ def count_lines(notes: pl.DataFrame) -> pl.DataFrame:
     return counts.filter(pl.col("notes") >= RARE_SHARE * notes.height).sort("line")
 
 
-def find_boilerplate(counts: Iterable[pl.DataFrame], notes: int, share: float) -> tuple[str, ...]:
-    """The sorted lines that stand in more than `share` of all `notes`; with a share of 1 there are none.
+def find_boilerplate(counts: Iterable[Mapping[str, int]], notes: int, share: float) -> tuple[str, ...]:
+    """The sorted lines that stand in more than `share` of all `notes`. counts: of each shard, notes by line.
 
-    >>> counts = pl.DataFrame({"line": ["Printed by the ward system", "Seen on the morning round"], "notes": [9, 2]})
-    >>> find_boilerplate([counts], notes=10, share=0.5)
+    >>> find_boilerplate([{"Printed by the ward system": 9, "Seen on the morning round": 2}], notes=10, share=0.5)
     ('Printed by the ward system',)
     """
-    total = pl.concat(counts).group_by("line").agg(pl.col("notes").sum())
-    return tuple(sorted(total.filter(pl.col("notes") > share * notes)["line"]))
+    total: Counter[str] = Counter()
+    for of_shard in counts:
+        total.update(of_shard)
+    return tuple(sorted(line for line, count in total.items() if count > share * notes))
 
 
-def drop_lines(notes: pl.DataFrame, lines: Set[str] | tuple[str, ...]) -> pl.DataFrame:
+def drop_lines(notes: pl.DataFrame, lines: Collection[str]) -> pl.DataFrame:
     """The notes without these lines; the others stay as they are, but no blank lines pile up where one was.
 
     >>> drop_lines(pl.DataFrame({"text": ["Printed by the ward system\\nfever"]}), {"Printed by the ward system"}).item()

@@ -61,13 +61,13 @@ def drop_straddling(notes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """
     ranked = notes.with_columns(_rank().alias("_rank"))
     first = ranked.sort("_rank", "note_id").unique("cluster", keep="first", maintain_order=True)
-    first = first.select("cluster", pl.col("note_id").alias("kept_id"), pl.col("_rank").alias("_best"), pl.col("answer").alias("_a"))
+    first = first.select("cluster", kept_id="note_id", _best="_rank", _answer="answer")
     ranked = ranked.join(first, on="cluster", how="left", maintain_order="left")
     dropped = ranked.filter(pl.col("_rank") > pl.col("_best")).select(
         "note_id",
         "kept_id",
         pl.lit("near duplicate in another split").alias("reason"),
-        (pl.col("answer") != pl.col("_a")).alias("conflicting"),
+        (pl.col("answer") != pl.col("_answer")).alias("conflicting"),
     )
     return ranked.filter(pl.col("_rank") <= pl.col("_best")).select(notes.columns), dropped.cast(DROPPED)  # type: ignore[arg-type]
 

@@ -37,8 +37,8 @@ def find_label_errors(notes: pl.DataFrame) -> pl.DataFrame:
     model = make_pipeline(TfidfVectorizer(sublinear_tf=True, min_df=2, max_features=50_000), LogisticRegression(C=10.0))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     groups = notes["patient_id"].to_numpy()
-    patients = notes.group_by(pl.col("labels").list.first()).agg(pl.col("patient_id").n_unique())["patient_id"].min()
-    if names.len() < 2 or patients is None or int(patients) < FOLDS:  # type: ignore[call-overload]
+    patients = notes.group_by(pl.col("labels").list.first()).agg(pl.col("patient_id").n_unique())
+    if names.len() < 2 or (patients["patient_id"] < FOLDS).any():
         raise DataError(
             f"preprocess.find_label_errors needs two labels with {FOLDS} training patients each: set it to false, "
             "or preprocess.rare_labels to other"

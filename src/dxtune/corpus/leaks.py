@@ -13,6 +13,7 @@ RULE = (
     f"a word or pair of words in the training notes of at least {MIN_PATIENTS} patients, of whom at least "
     f"{MIN_PRECISION:.0%} (Wilson 95 % lower bound {MIN_LOWER:.0%}) have the label, and {MIN_LIFT:.0f} times its share"
 )
+WORD = r"(?u)\b[^\W\d_]\w+\b"
 SCHEMA = {"token": pl.String, "label": pl.String, "patients": pl.Int64, "precision": pl.Float64, "lower": pl.Float64,
           "lift": pl.Float64}  # fmt: skip
 
@@ -34,7 +35,7 @@ def find_leaks(notes: pl.DataFrame) -> tuple[pl.DataFrame, float]:
     labels = notes["labels"].explode().drop_nulls().unique().sort().to_list()
     if notes["patient_id"].n_unique() < MIN_PATIENTS or len(labels) < 2:
         return pl.DataFrame(schema=SCHEMA), 0.0
-    words = CountVectorizer(binary=True, ngram_range=(1, 2), min_df=MIN_PATIENTS, token_pattern=r"(?u)\b[^\W\d_]\w+\b")
+    words = CountVectorizer(binary=True, ngram_range=(1, 2), min_df=MIN_PATIENTS, token_pattern=WORD)
     try:
         matrix = words.fit_transform(notes["text"].to_list()).tocoo()
     except ValueError:  # no word is in so many notes
@@ -58,7 +59,7 @@ def find_leaks(notes: pl.DataFrame) -> tuple[pl.DataFrame, float]:
             found.append((str(tokens[at]), label, int(patients[at]), *(round(value, 4) for value in figures)))
     table = pl.DataFrame(found, schema=SCHEMA, orient="row").sort("patients", "token", "label", descending=[True, False, False])
     leaking = np.isin(tokens[matrix.col], table["token"].to_numpy()) if table.height else np.zeros(len(matrix.col), bool)
-    return table, float(np.isin(np.arange(notes.height), matrix.row[leaking]).mean())
+    return table, round(len(np.unique(matrix.row[leaking])) / notes.height, 6)
 
 
 def wilson_lower(share: np.ndarray, count: np.ndarray | Sequence[int], z: float = 1.959964) -> np.ndarray:

@@ -28,14 +28,16 @@ def prepare(
     boilerplate: tuple[str, ...],
     sections: tuple[str, ...],
     min_characters: int,
-    columns: records.Schema,
+    task: str,
+    subgroups: tuple[str, ...],
     found: pl.DataFrame,
 ) -> Result:
     """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame, `quarantine`.
 
-    Rows in = notes + quarantine; `row` counts from 1 in the shard. Raises DataError where the shard is not what `columns` say.
+    Rows in = notes + quarantine; `row` counts from 1 in the shard. Raises DataError where the shard has not the columns of
+    the task and the subgroups.
     """
-    check_values(found, columns, "data/deidentified")
+    check_values(found, {**records.deidentified(task), **dict.fromkeys(subgroups, pl.String)}, "data/deidentified")
     cleaned = clean(found).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
     notes, quarantine = drop_short(drop_sections(drop_lines(cleaned, boilerplate), sections), min_characters)
     lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")

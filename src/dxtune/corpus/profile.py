@@ -47,7 +47,7 @@ def table_one(notes: pl.DataFrame, subgroups: tuple[str, ...]) -> pl.DataFrame:
         named = notes.select("patient_id", "split", pl.col(variable).alias("value"))
         named = (named.explode("value") if variable == "labels" else named).with_columns(pl.col("value").fill_null("unknown"))
         for value in sorted(named["value"].unique()):
-            rows.append((variable.removesuffix("s") if variable == "labels" else variable, value, *_shares(notes, named, value)))
+            rows.append(("label" if variable == "labels" else variable, value, *_shares(notes, named, value)))
     return pl.DataFrame(rows, schema=TABLE, orient="row")
 
 
@@ -57,8 +57,9 @@ def exclusions(quarantine: pl.DataFrame, dropped: pl.DataFrame, patients: pl.Dat
     `quarantine` and `dropped`: `note_id`, `reason`; `patients`: `note_id` and `patient_id` of every note found.
     """
     lost = pl.concat([part.select("note_id", "reason") for part in (quarantine, dropped)])
-    counts = lost.join(patients, on="note_id", how="left").group_by("reason")
-    counts = counts.agg(pl.len().cast(pl.Int64).alias("notes"), pl.col("patient_id").n_unique().alias("patients")).sort("reason")
+    by_reason = lost.join(patients, on="note_id", how="left").group_by("reason")
+    counts = by_reason.agg(pl.len().cast(pl.Int64).alias("notes"), pl.col("patient_id").n_unique().alias("patients"))
+    counts = counts.sort("reason")
     shown = [_count(number) for number in counts["patients"]]
     return counts.with_columns(pl.Series("patients", shown, dtype=pl.String))
 
@@ -88,4 +89,4 @@ def _quartiles(part: pl.DataFrame) -> str:
 
 def _years(part: pl.DataFrame) -> str:
     first, last = part["note_year"].min(), part["note_year"].max()
-    return "unknown" if first is None else f"{first} to {last}"
+    return "unknown" if first is None else f"{first!s} to {last!s}"

@@ -41,14 +41,14 @@ HEADERS = {header: section for section, headers in SECTIONS.items() for header i
 NAMED = r"^[ \t#*•\-\d.)]*([A-Za-z][A-Za-z&/'\- ]{0,48}?)[ \t*]*(?::|$)"
 
 
-
 def split_sections(notes: pl.DataFrame) -> pl.DataFrame:
     r"""One row a line: `at` (the note's position), `line`, and its `section` (null before the first header).
 
     Only a known header ends a section: a plan by problems (`# Pneumonia:`) is full of lines that look like headers, and what
     is left out because it gives the diagnosis away must be left out whole.
 
-    >>> split_sections(pl.DataFrame({"text": ["Seen today\nHPI: cough\nfor a week\nIMPRESSION:\npneumonia"]}))["section"].to_list()
+    >>> notes = pl.DataFrame({"text": ["Seen today\nHPI: cough\nfor a week\nIMPRESSION:\npneumonia"]})
+    >>> split_sections(notes)["section"].to_list()
     [None, 'history', 'history', 'assessment', 'assessment']
     """
     lines = notes.with_row_index("at").select("at", pl.col("text").str.split("\n").alias("line")).explode("line")

@@ -30,7 +30,8 @@ def stratify(notes: pl.DataFrame, validation_share: float, test_share: float, se
     )
     sizes = notes.group_by("group").agg(pl.col("patient_id").n_unique().alias("_size"))
     groups = labelled.sort("group", "_common", "label").unique("group", keep="first", maintain_order=True)
-    groups = groups.join(sizes, on="group").with_columns(_hashes(groups["group"], seed)).sort("_common", "label", "_hash", "group")
+    groups = groups.with_columns(_hashes(groups["group"], seed)).join(sizes, on="group")
+    groups = groups.sort("_common", "label", "_hash", "group")
     splits: list[str] = []
     due_test = due_validation = 0.0
     for (_, _), stratum in groups.select("_common", "label", "_size").group_by("_common", "label", maintain_order=True):
