@@ -55,4 +55,4 @@ def split_auc(train: pl.DataFrame, test: pl.DataFrame) -> float | None:
         model = LogisticRegression(C=10.0, class_weight="balanced").fit(words[fitted], is_test[fitted])
         scores[~fitted] = model.decision_function(words[~fitted])
     areas = [roc_auc_score(is_test[part], scores[part]) for part in (half, ~half)]
-    return round(float(np.mean(areas)), 6)
+    return round(float(np.mean(areas)), 4)

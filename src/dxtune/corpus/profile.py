@@ -43,11 +43,15 @@ def table_one(notes: pl.DataFrame, subgroups: tuple[str, ...]) -> pl.DataFrame:
     rows += [("notes", "", *_each(notes, lambda part: str(part.height)))]
     rows += [("characters of a note", "median (quartiles)", *_each(notes, _quartiles))]
     rows += [("years of the notes", "", *_each(notes, _years))]
+    every = dict(notes.group_by("split").agg(pl.col("patient_id").n_unique()).iter_rows())
     for variable in ("labels", *subgroups):
         named = notes.select("patient_id", "split", pl.col(variable).alias("value"))
         named = (named.explode("value") if variable == "labels" else named).with_columns(pl.col("value").fill_null("unknown"))
+        counted = named.group_by("value", "split").agg(pl.col("patient_id").n_unique())
+        found = {(value, split): patients for value, split, patients in counted.iter_rows()}
         for value in sorted(named["value"].unique()):
-            rows.append(("label" if variable == "labels" else variable, value, *_shares(notes, named, value)))
+            cells = [_share(found.get((value, split), 0), every.get(split, 0)) for split in SPLITS]
+            rows.append(("label" if variable == "labels" else variable, value, *cells))
     return pl.DataFrame(rows, schema=TABLE, orient="row")
 
 
@@ -69,13 +73,8 @@ def _each(notes: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> list[str]
     return [cell(part) if part.height else "0" for part in parts]
 
 
-def _shares(notes: pl.DataFrame, named: pl.DataFrame, value: str) -> list[str]:
-    cells = []
-    for split in SPLITS:
-        every = notes.filter(split=split)["patient_id"].n_unique()
-        found = named.filter(split=split, value=value)["patient_id"].n_unique()
-        cells.append(_count(found) if found < SMALLEST else f"{found} ({100 * found / every:.1f})")
-    return cells
+def _share(patients: int, every: int) -> str:
+    return _count(patients) if patients < SMALLEST else f"{patients} ({100 * patients / every:.1f})"
 
 
 def _count(patients: int) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 import polars as pl
 
+from dxtune.errors import ParamsError
+
 # section -> headers, in lower case. From headers in common use in admission and discharge notes (HL7 C-CDA, LOINC names).
 SECTIONS = {
     "complaint": ("chief complaint", "cc", "presenting complaint", "reason for admission", "reason for visit", "complaint",
@@ -60,12 +62,18 @@ def split_sections(notes: pl.DataFrame) -> pl.DataFrame:
 def drop_sections(notes: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
     r"""The notes without the sections of these names, header and all; a text may be empty afterwards.
 
+    Raises ParamsError for a name that is not in SECTIONS.
+
     >>> notes = pl.DataFrame({"text": ["HPI: cough\nA/P:\n# Pneumonia: amoxicillin\nFollow-up: one week"]})
     >>> drop_sections(notes, ["assessment"]).item()
     'HPI: cough\nFollow-up: one week'
     """
     if not names:
         return notes
+    if unknown := sorted(set(names) - set(SECTIONS)):
+        raise ParamsError(
+            f"preprocess.drop_sections: expected names of {', '.join(SECTIONS)}; found {', '.join(unknown)}: correct it"
+        )
     lines = split_sections(notes).filter(~pl.col("section").is_in(sorted(names)).fill_null(False))
     kept = lines.group_by("at", maintain_order=True).agg(pl.col("line").str.join("\n").str.strip_chars().alias("text"))
     every = notes.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("at"))

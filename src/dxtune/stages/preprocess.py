@@ -47,14 +47,14 @@ def run(params: Params, paths: Paths) -> None:
     read = shards.shards_of(paths.deidentified)
     short = parts.read_quarantine(work / "quarantine", read)
     decisions = decide(found, settings)
-    notes = decisions.notes
+    notes, labels = decisions.notes, decisions.labels
     quarantine = pl.concat([short, parts.quarantine_unplaced(decisions.unplaced, read)])
     if rows != (rows_out := notes.height + quarantine.height + decisions.dropped.height):
         raise DataError(f"expected {rows} rows out (splits, quarantined, duplicates), found {rows_out}: report this bug")
     metrics: dict[str, Any] = {"rows": rows, "quarantined": quarantine.height, "boilerplate_lines": len(lines)}
     metrics |= decisions.facts | {split: describe(notes.filter(split=split)) for split in SPLITS}
     texts = review.read_sample(notes, work / "notes")
-    drift = review.measure_drift(notes, texts, decisions.facts["labels"])
+    metrics |= review.measure_drift(notes, texts, decisions.facts["labels"])
 
     shutil.rmtree(paths.quality, ignore_errors=True)
     leaks, leaked = review.find_leaks(texts["train"])
@@ -64,18 +64,15 @@ def run(params: Params, paths: Paths) -> None:
     if settings.find_label_errors:
         shards.write_parquet(find_label_errors(texts["train"]), paths.quality / "label_errors.parquet")
 
-    decided = parts.number_labels(notes, decisions.labels, params.task)
-    parts.write_beside(decided, notes["shard"], work / "notes", work / "decided")
+    parts.write_beside(parts.number_labels(notes, labels, params.task), notes["shard"], work / "notes", work / "decided")
     columns = parts.written_columns(work / "notes", records.processed(params.task), subgroups)
     shutil.rmtree(paths.processed, ignore_errors=True)
     targets = {split: paths.processed / split for split in SPLITS}
     by_shard(partial(parts.divide_shard, columns), [work / "notes", work / "decided"], targets)
     shards.write_parquet(quarantine.drop("patient_id"), paths.processed / "quarantine.parquet")
-    shards.write_json(decisions.labels, paths.processed / "labels.json")
-    shards.write_json(
-        metrics | drift | {"label_leaks": leaks.height, "leaked_share": leaked}, paths.metrics / "preprocess.json"
-    )
-
+    shards.write_json(labels, paths.processed / "labels.json")
+    metrics |= {"label_leaks": leaks.height, "leaked_share": leaked}
+    shards.write_json(metrics, paths.metrics / "preprocess.json")
     patients = pl.concat([part.select("note_id", "patient_id") for part in (found, short)])
     shards.write_text(table_one(notes, subgroups).write_csv(), paths.metrics / "plots/participants.csv")
     shards.write_text(exclusions(quarantine, decisions.dropped, patients).write_csv(), paths.metrics / "plots/exclusions.csv")
