@@ -4,7 +4,7 @@ from typing import Literal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dxtune.corpus.duplicates import drop_duplicates, drop_straddling, group_patients
@@ -80,6 +80,7 @@ def test_no_cluster_is_left_in_two_splits(rows: list[tuple[int, str]]) -> None:
     assert kept["cluster"].n_unique() == notes["cluster"].n_unique()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=15))
 def test_groups_are_the_connected_patients(pairs: list[tuple[int, int]]) -> None:
     notes = pl.DataFrame({"patient_id": [f"p{patient}" for patient, _ in pairs], "cluster": [number for _, number in pairs]})

@@ -20,7 +20,10 @@ SHARED = ROOT / "../shared/data"
 
 def overlay(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """`base` with the keys of `changes` on top; splits and lists are replaced as a whole."""
-    merged = {section: {**keys, **changes.get(section, {})} for section, keys in base.items()}
+    merged = {
+        section: {**keys, **changes.get(section, {})} if isinstance(keys, dict) else changes.get(section, keys)
+        for section, keys in base.items()
+    }
     assert not changes.keys() - base.keys()
     return merged
 
