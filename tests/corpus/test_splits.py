@@ -243,3 +243,9 @@ def test_patients_of_several_labels_belong_to_the_rarest() -> None:
     notes = pl.DataFrame(rows, schema=["patient_id", "labels"], orient="row").with_columns(group="patient_id")
     result = stratify(notes, 0.2, 0.2, 13).filter(pl.col("labels").list.contains("rare"))
     assert dict(result["split"].value_counts().iter_rows()) == {"train": 6, "validation": 2, "test": 2}
+
+
+def test_patients_without_a_label_are_split_like_the_others() -> None:
+    notes = pl.DataFrame({"patient_id": [f"p{at}" for at in range(40)], "labels": [[], ["flu"]] * 20})
+    result = stratify(notes.with_columns(group="patient_id"), 0.2, 0.2, 13).filter(pl.col("labels").list.len() == 0)
+    assert dict(result["split"].value_counts().iter_rows()) == {"train": 12, "validation": 4, "test": 4}

@@ -45,13 +45,16 @@ def table_one(notes: pl.DataFrame, subgroups: tuple[str, ...]) -> pl.DataFrame:
     rows += [("years of the notes", "", *_each(notes, _years))]
     every = dict(notes.group_by("split").agg(pl.col("patient_id").n_unique()).iter_rows())
     for variable in ("labels", *subgroups):
-        named = notes.select("patient_id", "split", pl.col(variable).alias("value"))
-        named = (named.explode("value") if variable == "labels" else named).with_columns(pl.col("value").fill_null("unknown"))
+        value = pl.col(variable).fill_null("unknown")
+        if variable == "labels":
+            value = pl.when(pl.col("labels").list.len() > 0).then("labels").otherwise(pl.lit(["none"]))
+        named = notes.select("patient_id", "split", value.alias("value"))
+        named = named.explode("value") if variable == "labels" else named
         counted = named.group_by("value", "split").agg(pl.col("patient_id").n_unique())
-        found = {(value, split): patients for value, split, patients in counted.iter_rows()}
-        for value in sorted(named["value"].unique()):
-            cells = [_share(found.get((value, split), 0), every.get(split, 0)) for split in SPLITS]
-            rows.append(("label" if variable == "labels" else variable, value, *cells))
+        found = {(name, split): patients for name, split, patients in counted.iter_rows()}
+        for name in sorted(named["value"].unique()):
+            cells = [_share(found.get((name, split), 0), every.get(split, 0)) for split in SPLITS]
+            rows.append(("label" if variable == "labels" else variable, name, *cells))
     return pl.DataFrame(rows, schema=TABLE, orient="row")
 
 

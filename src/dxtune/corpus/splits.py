@@ -24,10 +24,9 @@ def stratify(notes: pl.DataFrame, validation_share: float, test_share: float, se
     >>> result.group_by("labels", "split").len().sort("labels", "split").rows()[:3]
     [('cold', 'test', 2), ('cold', 'train', 6), ('cold', 'validation', 2)]
     """
-    labelled = notes.select("patient_id", "group", pl.col("labels").alias("label")).explode("label")
-    labelled = labelled.with_columns(pl.col("label").fill_null("")).with_columns(
-        pl.col("patient_id").n_unique().over("label").alias("_common")
-    )
+    some = pl.when(pl.col("labels").list.len() > 0).then("labels").otherwise(pl.lit([""]))  # no label is a stratum, too
+    labelled = notes.select("patient_id", "group", some.alias("label")).explode("label")
+    labelled = labelled.with_columns(pl.col("patient_id").n_unique().over("label").alias("_common"))
     sizes = notes.group_by("group").agg(pl.col("patient_id").n_unique().alias("_size"))
     groups = labelled.sort("group", "_common", "label").unique("group", keep="first", maintain_order=True)
     groups = groups.with_columns(_hashes(groups["group"], seed)).join(sizes, on="group")
