@@ -110,18 +110,12 @@ class Preprocess(_Section):
     """Share of the patients for validation (not predefined)."""
     test_share: Share
     """Share of the patients for the test (not predefined, not site)."""
-    site_column: str
-    """Of split: site, the subgroup column that tells sites apart."""
-    test_sites: tuple[str, ...]
-    """Of split: site, the sites whose notes are for the test."""
+    test_sites: dict[str, tuple[str, ...]]
+    """Of split: site, the subgroup column that tells sites apart, and those of its values that are held out for the test."""
     min_characters: Annotated[int, Field(ge=1)]
     """Shorter notes are quarantined."""
-    boilerplate_share: Annotated[float, Field(gt=0, le=1)]
-    """Lines that stand in more than this share of the notes are taken out; 1 keeps all."""
     drop_sections: tuple[str, ...]
     """Sections of the notes to leave out: names of dxtune.corpus.sections.SECTIONS."""
-    near_duplicates: Annotated[float, Field(ge=0.7, le=1)]
-    """Jaccard similarity of runs of five words from which two notes must not be in two splits."""
     conflicts: Literal["first", "majority", "drop"]
     """Which of several notes with one text and different labels is kept."""
     min_notes_per_label: Positive
@@ -226,11 +220,11 @@ class Params(_Section):
         self._check_task()
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
-        if preprocess.split == "site" and not preprocess.test_sites:
-            raise ValueError("preprocess.split is site, but preprocess.test_sites is empty: name the sites to hold out")
-        if preprocess.split == "site" and preprocess.site_column not in collect.subgroup_columns:
+        if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):
+            raise ValueError("preprocess.split is site: set preprocess.test_sites to one column and its sites: {site: [north]}")
+        if preprocess.split == "site" and (unknown := set(preprocess.test_sites) - set(collect.subgroup_columns)):
             raise ValueError(
-                f"preprocess.site_column: {preprocess.site_column} is not in collect.subgroup_columns: add it there"
+                f"preprocess.test_sites names {unknown.pop()}, which is not in collect.subgroup_columns: add it there"
             )
         if collect.splits and collect.split_column:
             raise ValueError("collect.splits and collect.split_column both say the split: set one of them to null or {}")

@@ -78,8 +78,8 @@ def test_lines_of_most_notes_are_boilerplate_over_all_shards() -> None:
         pl.DataFrame({"text": [f"Note {at}.\n  {line}" if at < 4 else "Short note\nHISTORY:" for at in range(10)]}),
     ]
     counts = [dict(count_lines(shard).iter_rows()) for shard in shards]
-    assert find_boilerplate(counts, 20, 0.5) == (line,), "once a note, however often it stands there"
-    assert find_boilerplate(counts, 20, 0.7) == ()
+    assert find_boilerplate(counts, 20) == (line,), "once a note, however often it stands there"
+    assert find_boilerplate(counts, 28) == (), "half is not more than half"
     left = drop_lines(shards[0], (line,))["text"].to_list()
     assert left[:2] == [f"note 0\n{rare}", "note 1"]
     assert drop_lines(shards[0], ()) is shards[0]
@@ -88,5 +88,5 @@ def test_lines_of_most_notes_are_boilerplate_over_all_shards() -> None:
 def test_headings_are_no_boilerplate_and_clean_text_without_any_keeps_its_bytes() -> None:
     notes = clean(pl.DataFrame({"text": [f"HISTORY:\n\ncough {at}\n\n  PLAN:\nrest" for at in range(30)]}))
     counts = [dict(count_lines(notes).iter_rows())]
-    assert find_boilerplate(counts, 30, 0.1) == ()
+    assert find_boilerplate(counts, 30) == ()
     assert drop_lines(notes, ("Another line that is not there",)).equals(notes)

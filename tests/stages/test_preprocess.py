@@ -267,15 +267,13 @@ def test_boilerplate_of_most_notes_is_taken_out(tmp_path: Path) -> None:
     preprocess.run(params(), paths := deidentified(tmp_path, notes))
     assert metrics(paths)["boilerplate_lines"] == 1
     assert not pl.concat(read_splits(paths).values())["text"].str.contains(line, literal=True).any()
-    preprocess.run(params(preprocess={"boilerplate_share": 1.0}), paths)
-    assert pl.concat(read_splits(paths).values())["text"].str.starts_with(line).all()
 
 
 def test_a_site_is_held_out(tmp_path: Path) -> None:
     site = pl.when(pl.int_range(pl.len()) % 7 == 0).then(pl.lit("north")).otherwise(pl.lit("south")).alias("site")
     settings = params(
         collect={"subgroup_columns": ("sex", "site")},
-        preprocess={"split": "site", "test_sites": ("north",), "min_notes_per_label": 1},
+        preprocess={"split": "site", "test_sites": {"site": ("north",)}, "min_notes_per_label": 1},
     )
     paths = deidentified(tmp_path, varied().with_columns(site))
     preprocess.run(settings, paths)
@@ -366,3 +364,16 @@ def test_recipe_is_a_valid_overlay_without_paths_of_a_machine(recipe: Path) -> N
     assert changes["collect"]["path"].startswith("source/")
     assert not any(word in text for word in ("/work", "/home", "/root", "/tmp"))
     assert all(mark in text for mark in ("# Source:", "# Licence:", "# Command: dxtune params apply recipes/"))
+
+
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        ({}, "set preprocess.test_sites to one column and its sites"),
+        ({"site": ()}, "set preprocess.test_sites to one column and its sites"),
+        ({"ward": ("north",)}, "names ward, which is not in collect.subgroup_columns: add it there"),
+    ],
+)
+def test_a_site_split_needs_sites_of_a_subgroup_column(sites: dict[str, tuple[str, ...]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        params(collect={"subgroup_columns": ("sex", "site")}, preprocess={"split": "site", "test_sites": sites})

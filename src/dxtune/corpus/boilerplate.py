@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 import polars as pl
 
 MIN_CHARACTERS = 20
+SHARE = 0.5  # of all notes: what stands in more of them tells notes apart hardly at all
 RARE_SHARE = 0.01  # of a shard's notes: lines in fewer are not counted there
 
 
@@ -26,16 +27,16 @@ def count_lines(notes: pl.DataFrame) -> pl.DataFrame:
     return counts.filter(pl.col("notes") >= RARE_SHARE * notes.height).sort("line")
 
 
-def find_boilerplate(counts: Iterable[Mapping[str, int]], notes: int, share: float) -> tuple[str, ...]:
-    """The sorted lines that stand in more than `share` of all `notes`. counts: of each shard, notes by line.
+def find_boilerplate(counts: Iterable[Mapping[str, int]], notes: int) -> tuple[str, ...]:
+    """The sorted lines that stand in more than SHARE of all `notes`. counts: of each shard, notes by line.
 
-    >>> find_boilerplate([{"Printed by the ward system": 9, "Seen on the morning round": 2}], notes=10, share=0.5)
+    >>> find_boilerplate([{"Printed by the ward system": 9, "Seen on the morning round": 2}], notes=10)
     ('Printed by the ward system',)
     """
     total: Counter[str] = Counter()
     for of_shard in counts:
         total.update(of_shard)
-    return tuple(sorted(line for line, count in total.items() if count > share * notes))
+    return tuple(sorted(line for line, count in total.items() if count > SHARE * notes))
 
 
 def drop_lines(notes: pl.DataFrame, lines: Collection[str]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import polars as pl
 
 from dxtune.corpus import checks, splits
 from dxtune.corpus.duplicates import drop_duplicates, drop_straddling, group_patients
-from dxtune.corpus.minhash import cluster
+from dxtune.corpus.minhash import SIMILARITY, cluster
 from dxtune.params import Preprocess
 
 
@@ -27,7 +27,7 @@ def decide(narrow: pl.DataFrame, settings: Preprocess) -> Decisions:
     together as one; by the other rules no patient depends on another, so the copies on the training side are dropped.
     """
     notes, copies = drop_duplicates(narrow, settings.conflicts)
-    clusters = cluster(notes.select("bands", "sketch"), notes["note_id"], settings.near_duplicates)
+    clusters = cluster(notes.select("bands", "sketch"), notes["note_id"], SIMILARITY)
     notes = notes.drop("bands", "sketch").with_columns(clusters)
     notes = notes.join(group_patients(notes), on="patient_id", how="left", maintain_order="left")
     facts: dict[str, Any] = describe_clusters(notes)
@@ -58,7 +58,8 @@ def split(notes: pl.DataFrame, settings: Preprocess) -> tuple[pl.DataFrame, pl.D
     shares = (settings.validation_share, settings.test_share, settings.seed)
     match settings.split:
         case "site":
-            return splits.by_site(notes, settings.site_column, settings.test_sites, settings.validation_share, settings.seed)
+            ((column, sites),) = settings.test_sites.items()
+            return splits.by_site(notes, column, sites, settings.validation_share, settings.seed)
         case "stratified":
             placed = splits.stratify(notes, *shares)
         case "stable":

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 WORDS = 5  # in one shingle
+SIMILARITY = 0.8  # Jaccard, from which two notes are near duplicates
 BANDS, ROWS = 21, 6  # two notes with Jaccard 0.8 meet with probability 0.998, with 0.7 in 0.93, with 0.3 in 0.02
 SEED = 13
 _ODD = np.uint64(0x9E3779B97F4A7C15)

@@ -36,10 +36,8 @@ def run(params: Params, paths: Paths) -> None:
     )
     rows = shards.count_rows(paths.deidentified)
 
-    lines: tuple[str, ...] = ()
-    if settings.boilerplate_share < 1:
-        counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {})]
-        lines = boilerplate.find_boilerplate(counts, rows, settings.boilerplate_share)
+    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {})]
+    lines = boilerplate.find_boilerplate(counts, rows)
     cleaning = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
     by_shard(cleaning, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
 
