@@ -30,7 +30,7 @@ class _Section(BaseModel):
 class Collect(_Section):
     """Where records come from."""
 
-    source: Literal["synthetic", "table"]
+    source: Literal["synthetic", "table", "mimic3", "mimic4"]
     """The kind of source: one module of dxtune.sources."""
     path: str
     """The file or folder that the source reads; DVC watches it."""
@@ -60,6 +60,14 @@ class Collect(_Section):
     """Columns by which results are broken down."""
     identifier_columns: tuple[str, ...]
     """Columns whose values (patient name, MRN, address) are masked wherever they stand in the notes, and go no further."""
+    mimic_label: Literal["icd_codes", "icd_chapters", "primary_group", "mortality", "readmission_30d"]
+    """MIMIC: what is predicted of a note's admission; icd_codes and icd_chapters are multi-label."""
+    mimic_top_k: Positive
+    """MIMIC, icd_codes: how many of the most frequent codes are labels."""
+    note_categories: tuple[str, ...]
+    """MIMIC: categories (MIMIC-III) or note types (MIMIC-IV) to keep; empty: all. Others are left out and counted."""
+    allow_outcome_notes: bool
+    """MIMIC: keep notes that state the label or were written after it was known."""
     max_quarantined_share: Share
     """More unusable rows than this share stop the run."""
     notes: Annotated[int, Field(ge=50)]
@@ -237,6 +245,8 @@ class Params(_Section):
             raise ValueError("deidentify.dates: shift needs deidentify.style: surrogate, because a placeholder holds no date")
         if (self.deidentify.vote == "none") != (self.deidentify.vote_model is None):
             raise ValueError("deidentify.vote and deidentify.vote_model go together: set both, or none and null")
+        if collect.source in ("mimic3", "mimic4"):
+            _check_mimic(collect, self.task)
         if collect.splits and set(collect.splits) != set(SPLITS):
             raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
         return self
@@ -250,6 +260,28 @@ class Params(_Section):
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
+
+
+def _check_mimic(collect: Collect, task: str) -> None:
+    """Raises ValueError where a MIMIC label does not fit the task, or the chosen notes state it (PROBAST: predictor timing)."""
+    label = collect.mimic_label
+    fits = "multilabel" if label in ("icd_codes", "icd_chapters") else "classification"
+    if task != fits:
+        raise ValueError(f"collect.mimic_label: {label} needs task: {fits}, found task: {task}: set one of them")
+    if collect.splits or collect.split_column:
+        raise ValueError("collect.splits and collect.split_column: MIMIC says no split: set them to {} and null")
+    if collect.identifier_columns:
+        raise ValueError("collect.identifier_columns: MIMIC has none, its identifiers are removed already: set it to []")
+    names = [name.strip() for name in collect.note_categories]
+    summaries = [name for name in names if "discharge" in name.lower() or name.upper() in ("DS", "AD")]
+    if label == "readmission_30d" or collect.allow_outcome_notes or (names and not summaries):
+        return  # a readmission lies after the discharge summary, the others are what it sums up
+    others = "Nursing, Physician, Radiology" if collect.source == "mimic3" else "RR, AR"
+    raise ValueError(
+        f"collect.note_categories: {', '.join(summaries) or '[], which means all,'} includes discharge summaries, and they "
+        f"state what collect.mimic_label: {label} asks for. Choose categories that are written before (such as {others}); if "
+        "the purpose is to code finished stays and not to predict, set collect.allow_outcome_notes: true"
+    )
 
 
 class _Loader(yaml.SafeLoader):

@@ -45,7 +45,7 @@ DEIDENTIFIED: Schema = {
     "split": pl.String,
 }
 
-# data/deidentification_audit.parquet: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
+# data/deidentification_audit: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
 # scorer;
 # `value`: keyed hash of what stood there, so that equal values can be told to be equal. No text.
 AUDIT: Schema = {
@@ -86,7 +86,9 @@ PREDICTIONS: Schema = {
     "probabilities": pl.List(pl.Float64),
 }
 
-# quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text.
+# quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user
+# chose to leave out (a category of notes) stand there too, with a reason that begins with LEFT_OUT: they are not unusable.
+LEFT_OUT = "left out: "
 QUARANTINE: Schema = {"file": pl.String, "row": pl.Int64, "note_id": pl.String, "reason": pl.String}
 
 

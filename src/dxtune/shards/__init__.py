@@ -1,5 +1,6 @@
 """A corpus on disk, and a function mapped over it: shard by shard, resumably, on one core, many, or a Ray cluster."""
 
+from dxtune.shards.code import versions
 from dxtune.shards.corpus import (
     MANIFEST,
     ROWS_PER_SHARD,
@@ -29,6 +30,7 @@ __all__ = [
     "read_corpus",
     "read_shard",
     "shards_of",
+    "versions",
     "write_corpus",
     "write_json",
     "write_parquet",

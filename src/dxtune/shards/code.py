@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,11 @@ def fingerprint(fn: Callable[..., object]) -> str:
     if "<" in fn.__qualname__:
         raise TypeError(f"expected a module-level function, found {fn.__qualname__}: workers cannot import it")
     return digest([fn.__module__, fn.__qualname__, *parts, *_sources(fn.__module__)])
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The installed versions of packages that a result depends on: for the settings of map_shards."""
+    return {package: version(package) for package in packages}
 
 
 def canonical(value: object) -> object:

@@ -45,8 +45,8 @@ def map_shards(
 
     fn: a module-level function, or a functools.partial of one, from a shard's frame to a Result; where `source` is several
     corpora with shards of the same names, from a frame of each. What it returns must depend on them, its code, its arguments
-    and `settings` alone (the versions of packages belong there): a shard that was made before, in whatever run, is not made
-    again. It is never given PHI to return: what it returns is kept in `cache_folder`/<stage>/ (Paths.shard_cache).
+    and `settings` alone (`versions` of packages other than polars and pyarrow belong there): a shard that was made before, in
+    whatever run, is not made again. It must not return PHI: that is kept in `cache_folder`/<stage>/ (Paths.shard_cache).
     source: folders, or fsspec URLs of folders. targets: of each table the corpus that it goes to, written when all shards are
     done; tables that are not named there are kept in the cache alone. only: names of shards, if not all.
     Raises what fn raises; then the targets are as they were, and what is finished is kept.
@@ -57,7 +57,8 @@ def map_shards(
     for each, its in zip(sources, rows, strict=True):
         if lacking := [name for name in names if name not in its]:
             raise DataError(f"{each}: expected the shards of {sources[0]}, {lacking[0]} is missing: run dvc repro again")
-    fixed = code.digest([FORMAT, code.fingerprint(fn), code.canonical(settings)])
+    writers = code.versions("polars", "pyarrow")
+    fixed = code.digest([FORMAT, writers, code.fingerprint(fn), code.canonical(settings)])
     keys = {name: _key(fixed, [join(each, name) for each in sources]) for name in names}
     done = {name: entry for name in names if (entry := cache.find(cache_folder / stage / keys[name]))}
 
@@ -66,8 +67,8 @@ def map_shards(
         for number, name in enumerate(names)
         if name not in done
     ]
-    before = sum(rows[0][name] for name in done)
-    with Progress(stage, sum(rows[0][name] for name in names), before) as progress:
+    with Progress(stage, sum(rows[0][name] for name in names)) as progress:
+        progress.skip(sum(rows[0][name] for name in done))
         for number, (tables, facts) in _call(partial(_make, fn), jobs, data):
             name = names[number]
             done[name] = cache.keep(cache_folder / stage / keys[name], tables, facts)
