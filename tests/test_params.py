@@ -23,13 +23,32 @@ def load(folder: Path, text: str) -> Params:
 def test_the_projects_own_settings_are_valid_and_each_has_a_comment_and_a_description() -> None:
     params = load_params(ROOT / "params.yaml")
     for line in TEXT.splitlines():
-        if line.startswith("  "):
+        if line.startswith(("  ", "task:")):
             assert " # " in line, f"no comment: {line}"
-    for name, section in Params.model_fields.items():
+    sections = {name: field for name, field in Params.model_fields.items() if name != "task"}
+    for name, section in sections.items():
         fields = section.annotation.model_fields  # type: ignore[union-attr]
         assert all(field.description for field in fields.values()), name
         assert all(field.is_required() for field in fields.values()), f"{name}: a default would be written twice"
-    assert 40 <= sum(len(values) for values in params.model_dump().values()) <= 60
+    assert 40 <= sum(len(getattr(params, name).model_dump()) for name in sections) <= 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"task": "classify"}, r"task = 'classify'.*'classification'.* task: What the model learns"),
+        ({"task": "generation"}, r"task: generation needs notes of your own"),
+        ({"task": "question-answering", "collect": {"source": "table"}}, r"needs collect\.question_column"),
+        ({"collect": {"label_separator": ";"}}, r"collect\.label_separator is only for task: multilabel"),
+        ({"collect": {"answer_start_column": "start"}}, r"only for task: question-answering"),
+    ],
+)
+def test_task_and_its_columns_go_together(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    values = yaml.safe_load(TEXT)
+    for name, value in changes.items():
+        values[name] = {**values[name], **value} if isinstance(value, dict) else value
+    with pytest.raises(ParamsError, match=says):
+        load(tmp_path, yaml.safe_dump(values))
 
 
 @pytest.mark.parametrize("written", ["3e-05", "3e-5", "0.00003", "3.0E-05"])

@@ -38,6 +38,14 @@ def test_values_are_yaml(target: Path, tmp_path: Path) -> None:
     assert params.collect.subgroup_columns == ("sex", "ward")
 
 
+def test_the_task_is_a_key_without_a_section(target: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("task: question-answering\ncollect: {source: table, question_column: q}\n", encoding="utf-8")
+    assert "task: 'classification' -> 'question-answering'" in apply_recipe(recipe, [], target)
+    assert load_params(target).task == "question-answering"
+    assert apply_recipe(recipe, ["task=generation", "collect.question_column=null"], target)[0].endswith("'generation'")
+
+
 @pytest.mark.parametrize(
     ("overlay", "override", "says"),
     [
@@ -45,6 +53,8 @@ def test_values_are_yaml(target: Path, tmp_path: Path) -> None:
         ("trian: {lr: 1}\n", [], "unknown key trian.lr"),
         ("train: {lr: fast}\n", [], "train.lr"),
         ("lr: 1\n", [], "shape of params.yaml"),
+        ("train: 1\n", [], "shape of params.yaml"),
+        ("{}\n", ["train=1"], "unknown key train"),
         ("train: [\n", [], "not YAML"),
         ("{}\n", ["train.lr"], "KEY=VALUE"),
     ],

@@ -103,8 +103,11 @@ def params_show() -> None:
     from dxtune.params import load_params
 
     for section, values in load_params().model_dump().items():
-        for key, value in values.items():
-            typer.echo(f"{section}.{key} = {value!r}")
+        if isinstance(values, dict):
+            for key, value in values.items():
+                typer.echo(f"{section}.{key} = {value!r}")
+        else:
+            typer.echo(f"{section} = {values!r}")
 
 
 @params_app.command("apply")

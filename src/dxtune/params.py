@@ -16,6 +16,11 @@ from dxtune.errors import ParamsError
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 SPLITS = ("train", "validation", "test")
+TASK_KEYS = {
+    "label_separator": ("multilabel",),
+    "question_column": ("classification", "question-answering"),
+    "answer_start_column": ("question-answering",),
+}
 
 
 class _Section(BaseModel):
@@ -25,7 +30,7 @@ class _Section(BaseModel):
 class Collect(_Section):
     """Where records come from."""
 
-    source: Literal["synthetic", "table"]
+    source: Literal["synthetic", "table", "mimic3", "mimic4"]
     """The kind of source: one module of dxtune.sources."""
     path: str
     """The file or folder that the source reads; DVC watches it."""
@@ -34,7 +39,15 @@ class Collect(_Section):
     text_column: str
     """Column with the clinical text."""
     label_column: str
-    """Column with the diagnosis."""
+    """Column with the diagnosis; question-answering: with the answer; generation: with the response."""
+    label_separator: str | None
+    """Multilabel: what stands between the labels of a string; null: the column holds lists."""
+    question_column: str | None
+    """Column with a question about the text; question-answering needs it, classification may have it."""
+    answer_start_column: str | None
+    """Question-answering: column with the answer's offset in the text; null: where the answer first stands."""
+    date_column: str | None
+    """Column with the note's date, year first (ISO 8601)."""
     patient_column: str | None
     """Column that tells patients apart; null: every note is its own patient."""
     note_id_column: str | None
@@ -47,12 +60,33 @@ class Collect(_Section):
     """Columns by which results are broken down."""
     identifier_columns: tuple[str, ...]
     """Columns whose values (patient name, MRN, address) are masked wherever they stand in the notes, and go no further."""
+    mimic_label: Literal["icd_codes", "icd_chapters", "primary_group", "mortality", "readmission_30d"]
+    """MIMIC: what is predicted of a note's admission; icd_codes and icd_chapters are multi-label."""
+    mimic_top_k: Positive
+    """MIMIC, icd_codes: how many of the most frequent codes are labels."""
+    note_categories: tuple[str, ...]
+    """MIMIC: categories (MIMIC-III) or note types (MIMIC-IV) to keep; empty: all. Others are left out and counted."""
+    allow_outcome_notes: bool
+    """MIMIC: keep notes that state the label or were written after it was known."""
     max_quarantined_share: Share
     """More unusable rows than this share stop the run."""
     notes: Annotated[int, Field(ge=50)]
     """How many synthetic notes to write."""
     seed: Annotated[int, Field(ge=0)]
     """Of the synthetic source."""
+
+
+class Data(_Section):
+    """Where and on what the data stages work; no byte that they write depends on it."""
+
+    workers: Positive
+    """Processes that work on shards at the same time; each needs up to 700 MB."""
+    engine: Literal["local", "ray"]
+    """Processes of this machine, or tasks of a Ray cluster."""
+    ray_address: str | None
+    """Of the cluster, such as ray://host:10001 or auto; null: one is started on this machine for the run."""
+    cache_gb: Annotated[float, Field(gt=0)]
+    """Finished shards are kept up to this size; what was not used for longest goes first."""
 
 
 class Deidentify(_Section):
@@ -78,18 +112,30 @@ class Deidentify(_Section):
 class Preprocess(_Section):
     """Cleaning and splitting."""
 
-    split: Literal["stratified", "predefined"]
+    split: Literal["stratified", "stable", "temporal", "site", "predefined"]
     """How notes are divided; always by patient."""
     validation_share: Share
-    """Share of the patients for validation (stratified)."""
+    """Share of the patients for validation (not predefined)."""
     test_share: Share
-    """Share of the patients for the test (stratified)."""
+    """Share of the patients for the test (not predefined, not site)."""
+    test_sites: dict[str, tuple[str, ...]]
+    """Of split: site, the subgroup column that tells sites apart, and those of its values that are held out for the test."""
     min_characters: Annotated[int, Field(ge=1)]
     """Shorter notes are quarantined."""
+    drop_sections: tuple[str, ...]
+    """Sections of the notes to leave out: names of dxtune.corpus.sections.SECTIONS."""
+    conflicts: Literal["first", "majority", "drop"]
+    """Which of several notes with one text and different labels is kept."""
     min_notes_per_label: Positive
-    """A label with fewer training notes is an error."""
+    """The fewest training notes of a label."""
+    rare_labels: Literal["error", "other"]
+    """What happens to a label with fewer training notes."""
+    max_leaked_share: Share
+    """More training notes than this share with a word that gives the label away stop the run."""
+    find_label_errors: bool
+    """Whether notes whose label is likely wrong are listed in data/quality."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the stratified split."""
+    """Of the stratified, stable, temporal and site splits."""
 
 
 class Model(_Section):
@@ -162,8 +208,11 @@ class Report(_Section):
 
 
 class Params(_Section):
-    """All settings of one run: one section for each stage, and the base model."""
+    """All settings of one run: the task, one section for each stage, and the base model."""
 
+    task: Literal["classification", "multilabel", "question-answering", "generation"]
+    """What the model learns to give for a text."""
+    data: Data
     collect: Collect
     deidentify: Deidentify
     preprocess: Preprocess
@@ -176,8 +225,15 @@ class Params(_Section):
     @model_validator(mode="after")
     def _check_across_sections(self) -> "Params":
         collect, preprocess = self.collect, self.preprocess
+        self._check_task()
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
+        if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):
+            raise ValueError("preprocess.split is site: set preprocess.test_sites to one column and its sites: {site: [north]}")
+        if preprocess.split == "site" and (unknown := set(preprocess.test_sites) - set(collect.subgroup_columns)):
+            raise ValueError(
+                f"preprocess.test_sites names {unknown.pop()}, which is not in collect.subgroup_columns: add it there"
+            )
         if collect.splits and collect.split_column:
             raise ValueError("collect.splits and collect.split_column both say the split: set one of them to null or {}")
         says_split = bool(collect.splits or collect.split_column)
@@ -189,9 +245,43 @@ class Params(_Section):
             raise ValueError("deidentify.dates: shift needs deidentify.style: surrogate, because a placeholder holds no date")
         if (self.deidentify.vote == "none") != (self.deidentify.vote_model is None):
             raise ValueError("deidentify.vote and deidentify.vote_model go together: set both, or none and null")
+        if collect.source in ("mimic3", "mimic4"):
+            _check_mimic(collect, self.task)
         if collect.splits and set(collect.splits) != set(SPLITS):
             raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
         return self
+
+    def _check_task(self) -> None:
+        collect = self.collect
+        if collect.source == "synthetic" and self.task != "classification":
+            raise ValueError(f"task: {self.task} needs notes of your own: set collect.source, or task: classification")
+        if collect.source == "table" and self.task == "question-answering" and not collect.question_column:
+            raise ValueError("task: question-answering needs collect.question_column: set it to the column with the question")
+        for key, tasks in TASK_KEYS.items():
+            if getattr(collect, key) is not None and self.task not in tasks:
+                raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
+
+
+def _check_mimic(collect: Collect, task: str) -> None:
+    """Raises ValueError where a MIMIC label does not fit the task, or the chosen notes state it (PROBAST: predictor timing)."""
+    label = collect.mimic_label
+    fits = "multilabel" if label in ("icd_codes", "icd_chapters") else "classification"
+    if task != fits:
+        raise ValueError(f"collect.mimic_label: {label} needs task: {fits}, found task: {task}: set one of them")
+    if collect.splits or collect.split_column:
+        raise ValueError("collect.splits and collect.split_column: MIMIC says no split: set them to {} and null")
+    if collect.identifier_columns:
+        raise ValueError("collect.identifier_columns: MIMIC has none, its identifiers are removed already: set it to []")
+    names = [name.strip() for name in collect.note_categories]
+    summaries = [name for name in names if "discharge" in name.lower() or name.upper() in ("DS", "AD")]
+    if label == "readmission_30d" or collect.allow_outcome_notes or (names and not summaries):
+        return  # a readmission lies after the discharge summary, the others are what it sums up
+    others = "Nursing, Physician, Radiology" if collect.source == "mimic3" else "RR, AR"
+    raise ValueError(
+        f"collect.note_categories: {', '.join(summaries) or '[], which means all,'} includes discharge summaries, and they "
+        f"state what collect.mimic_label: {label} asks for. Choose categories that are written before (such as {others}); if "
+        "the purpose is to code finished stays and not to predict, set collect.allow_outcome_notes: true"
+    )
 
 
 class _Loader(yaml.SafeLoader):
@@ -253,5 +343,5 @@ def _fields(loc: list[str]) -> dict[str, Any]:
 
 
 def _describe(loc: list[str]) -> str:
-    field = _fields(loc[:1]).get(loc[1]) if len(loc) > 1 else None
+    field = _fields(loc[:1]).get(loc[1]) if len(loc) > 1 else Params.model_fields.get(loc[0])
     return f"{'.'.join(loc[:2])}: {field.description}" if field is not None and field.description else ""

@@ -1,5 +1,6 @@
 """Where every stage reads and writes, relative to the project's root: the same places that dvc.yaml declares."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +23,18 @@ class Paths:
 
     @property
     def audit(self) -> Path:
-        """What was masked, where and why: offsets and keyed hashes, no text."""
-        return self.root / "data/deidentification_audit.parquet"
+        """Corpus of what was masked, where and why: offsets and keyed hashes, no text."""
+        return self.root / "data/deidentification_audit"
 
     @property
     def processed(self) -> Path:
         """labels.json, and a corpus for each split."""
         return self.root / "data/processed"
+
+    @property
+    def quality(self) -> Path:
+        """Tables for a person to read: duplicates.parquet, label_leaks.parquet, label_errors.parquet."""
+        return self.root / "data/quality"
 
     @property
     def tokens(self) -> Path:
@@ -59,3 +65,8 @@ class Paths:
     def cache(self) -> Path:
         """Checkpoints and timings: never tracked."""
         return self.root / ".cache"
+
+    @property
+    def shard_cache(self) -> Path:
+        """Finished shards of the data stages, never PHI: one for all experiments of a repository ($DVC_ROOT), never tracked."""
+        return Path(os.environ.get("DVC_ROOT") or self.root) / ".cache/shards"

@@ -21,14 +21,15 @@ def apply_recipe(recipe: Path, overrides: list[str], target: Path) -> list[str]:
     yaml.width = 1000
     params = yaml.load(target.read_text(encoding="utf-8"))
     changes: list[str] = []
-    wanted = dict([*_leaves(_read(yaml, recipe)), *(_override(yaml, text) for text in overrides)])
+    wanted = dict([*_leaves(_read(yaml, recipe), params), *(_override(yaml, text) for text in overrides)])
     for key, value in wanted.items():
-        section, _, name = key.partition(".")
-        if section not in params or name not in params[section]:
+        section, _, name = key.rpartition(".")
+        values = params.get(section, {}) if section else params
+        if name not in values or (not section and isinstance(values[name], dict)):
             raise ParamsError(f"{recipe.name}: unknown key {key}: the keys are those of {target.name} (dxtune params show)")
-        if params[section][name] != value:
-            changes.append(f"{key}: {_flow(params[section][name])} -> {_flow(value)}")
-            params[section][name] = value
+        if values[name] != value:
+            changes.append(f"{key}: {_flow(values[name])} -> {_flow(value)}")
+            values[name] = value
     aside = target.with_name(f".{target.name}.part")
     buffer = io.StringIO()
     yaml.dump(params, buffer)
@@ -51,10 +52,15 @@ def _read(yaml: YAML, recipe: Path) -> Any:
         raise ParamsError(f"{recipe} is not YAML ({type(error).__name__}): compare it with another recipe") from None
 
 
-def _leaves(overlay: Any) -> list[tuple[str, Any]]:
-    if not isinstance(overlay, dict) or not all(isinstance(section, dict) for section in overlay.values()):
+def _leaves(overlay: Any, params: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The keys and values of a recipe: those in sections, and those that have none in `params` (task)."""
+    if not isinstance(overlay, dict) or any(
+        isinstance(values, dict) != isinstance(params.get(name, {}), dict) for name, values in overlay.items()
+    ):
         raise ParamsError("a recipe has the shape of params.yaml: sections with keys under them, such as train: {lr: 3e-5}")
-    return [(f"{section}.{name}", value) for section, values in overlay.items() for name, value in values.items()]
+    sections = {name: values for name, values in overlay.items() if isinstance(values, dict)}
+    top = [(name, value) for name, value in overlay.items() if name not in sections]
+    return top + [(f"{section}.{name}", value) for section, values in sections.items() for name, value in values.items()]
 
 
 def _override(yaml: YAML, text: str) -> tuple[str, Any]:

@@ -25,6 +25,16 @@ RAW: Schema = {
     "split": pl.String,
 }
 
+# What a task has instead of `label`. Multilabel: `labels` sorted, no label twice, possibly none. Generation: `text` is the
+# prompt. Question answering: `text` is the context; `answer` is empty where there is none; `answer_start` in characters of
+# the context, null where the answer does not stand there. Classification may have a `question` (String) besides.
+TARGETS: Mapping[str, Schema] = {
+    "classification": {"label": pl.String},
+    "multilabel": {"labels": pl.List(pl.String)},
+    "question-answering": {"question": pl.String, "answer": pl.String, "answer_start": pl.Int64},
+    "generation": {"response": pl.String},
+}
+
 # data/deidentified: as RAW, but the year only.
 DEIDENTIFIED: Schema = {
     "note_id": pl.String,
@@ -35,7 +45,7 @@ DEIDENTIFIED: Schema = {
     "split": pl.String,
 }
 
-# data/deidentification_audit.parquet: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
+# data/deidentification_audit: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
 # scorer;
 # `value`: keyed hash of what stood there, so that equal values can be told to be equal. No text.
 AUDIT: Schema = {
@@ -76,8 +86,39 @@ PREDICTIONS: Schema = {
     "probabilities": pl.List(pl.Float64),
 }
 
-# quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text.
+# quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user
+# chose to leave out (a category of notes) stand there too, with a reason that begins with LEFT_OUT: they are not unusable.
+LEFT_OUT = "left out: "
 QUARANTINE: Schema = {"file": pl.String, "row": pl.Int64, "note_id": pl.String, "reason": pl.String}
+
+
+def columns(task: str) -> Schema:
+    """The columns of data/raw for a task: those of RAW, with TARGETS in the place of `label`.
+
+    >>> list(columns("generation"))
+    ['note_id', 'patient_id', 'note_date', 'text', 'response', 'split']
+    """
+    places = [TARGETS[task] if name == "label" else {name: kind} for name, kind in RAW.items()]
+    return {name: kind for place in places for name, kind in place.items()}
+
+
+def deidentified(task: str) -> Schema:
+    """The columns of data/deidentified for a task.
+
+    >>> list(deidentified("multilabel"))
+    ['note_id', 'patient_id', 'note_year', 'text', 'labels', 'split']
+    """
+    return {"note_year" if name == "note_date" else name: kind for name, kind in columns(task).items()}
+
+
+def processed(task: str) -> Schema:
+    """The columns of data/processed for a task: those of data/deidentified without `split`, and the ids of the labels.
+
+    >>> list(processed("multilabel"))
+    ['note_id', 'patient_id', 'note_year', 'text', 'labels', 'label_ids']
+    """
+    ids: dict[str, Schema] = {"classification": {"label_id": pl.Int64}, "multilabel": {"label_ids": pl.List(pl.Int64)}}
+    return {**{name: kind for name, kind in deidentified(task).items() if name != "split"}, **ids.get(task, {})}
 
 
 def check(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:

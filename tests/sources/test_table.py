@@ -13,6 +13,7 @@ from dxtune import records
 from dxtune.errors import DataError
 from dxtune.params import Collect, load_params
 from dxtune.sources import table
+from dxtune.sources.pieces import Batch
 
 ROOT = Path(__file__).parents[2]
 SECRET = "SECRET NOTE"  # stands in every note: no message may hold it
@@ -46,17 +47,27 @@ def write_rows(path: Path, rows: list[dict[str, Any]] = ROWS) -> Path:
     return path
 
 
+def collect(settings: Collect, task: str = "classification") -> Batch:
+    """All pieces of a source, one after another; each has as many rows as it says."""
+    batches = []
+    for piece in table.pieces(settings, task):
+        batch = piece.read()
+        assert batch.records.height + batch.quarantine.height == piece.rows
+        batches.append(batch)
+    records, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
+    return Batch(records, quarantine)
+
+
 def failure(path: Path | str, **changes: Any) -> str:
     """The message of the DataError, once it is known to quote no note."""
     with pytest.raises(DataError) as caught:
-        table.collect(settings(path, **changes))
+        collect(settings(path, **changes))
     assert "SECRET" not in str(caught.value)
     return str(caught.value)
 
 
 def reasons(path: Path, **changes: Any) -> list[tuple[int, str]]:
-    kept, quarantine, facts = table.collect(settings(path, **changes))
-    assert kept.height + quarantine.height == facts["rows"]
+    _, quarantine = collect(settings(path, **changes))
     assert not quarantine["reason"].str.contains("SECRET").any()
     return quarantine.select("row", "reason").rows()
 
@@ -68,7 +79,7 @@ def reasons(path: Path, **changes: Any) -> list[tuple[int, str]]:
 def test_formats_give_the_same_records(tmp_path: Path, suffix: str) -> None:
     path = write_rows(tmp_path / f"notes.{suffix.lower()}").rename(tmp_path / f"notes.{suffix}")
     columns = {"note_id_column": "id", "patient_column": "patient", "split_column": "part", "subgroup_columns": ("sex",)}
-    kept, quarantine, facts = table.collect(settings(path, **columns))
+    kept, quarantine = collect(settings(path, **columns))
     assert kept.rows() == [
         ("n1", "p1", None, ROWS[0]["text"], "flu", "train", "f"),
         ("n2", "p1", None, ROWS[1]["text"], "cold", "validation", "f"),
@@ -77,11 +88,10 @@ def test_formats_give_the_same_records(tmp_path: Path, suffix: str) -> None:
     assert dict(kept.schema) == {**records.RAW, "sex": pl.String}
     assert dict(quarantine.schema) == records.QUARANTINE
     assert quarantine.is_empty()
-    assert facts == {"files": 1, "rows": 3}
 
 
 def test_ids_are_derived_from_file_and_row(tmp_path: Path) -> None:
-    kept, _, _ = table.collect(settings(write_rows(tmp_path / "notes.csv")))
+    kept, _ = collect(settings(write_rows(tmp_path / "notes.csv")))
     assert kept["note_id"].to_list() == ["notes-1", "notes-2", "notes-3"]
     assert kept["patient_id"].to_list() == kept["note_id"].to_list()
     assert kept["split"].null_count() == 3
@@ -92,35 +102,34 @@ def test_folder_is_read_in_order_of_names_and_skips_what_is_no_table(tmp_path: P
         (tmp_path / "deep").mkdir(exist_ok=True)
         write_rows(tmp_path / name)
     write(tmp_path / "README.md", "no table")
-    kept, _, facts = table.collect(settings(tmp_path))
+    kept, _ = collect(settings(tmp_path))
     assert kept["note_id"].to_list()[::3] == ["a-1", "b-1"]
-    assert facts["files"] == 2
-    kept, _, _ = table.collect(settings(tmp_path, files="**/*"))
+    assert table.facts(settings(tmp_path))["files"] == 2
+    kept, _ = collect(settings(tmp_path, files="**/*"))
     assert kept["note_id"].to_list()[::3] == ["a.csv-1", "b-1", "deep/a.parquet-1"], "two files with one stem"
 
 
 def test_path_may_be_a_glob(tmp_path: Path) -> None:
     write_rows(tmp_path / "one.csv")
     write_rows(tmp_path / "two.csv")
-    kept, _, _ = table.collect(settings(tmp_path / "t*.csv"))
+    kept, _ = collect(settings(tmp_path / "t*.csv"))
     assert kept["note_id"][0] == "two-1"
     write_rows(tmp_path / "a[1].csv")
-    assert table.collect(settings(tmp_path / "a[1].csv"))[0]["note_id"][0] == "a[1]-1", "a file is meant before a glob"
+    assert collect(settings(tmp_path / "a[1].csv")).records["note_id"][0] == "a[1]-1", "a file is meant before a glob"
 
 
 def test_splits_name_files_or_globs(tmp_path: Path) -> None:
     for name in ("t1", "t2", "v", "x"):
         write_rows(tmp_path / f"{name}.jsonl")
-    kept, _, facts = table.collect(settings(tmp_path, splits={"test": "x.jsonl", "train": "t*.jsonl", "validation": "v.jsonl"}))
+    kept, _ = collect(settings(tmp_path, splits={"test": "x.jsonl", "train": "t*.jsonl", "validation": "v.jsonl"}))
     assert kept["split"].to_list() == ["train"] * 6 + ["validation"] * 3 + ["test"] * 3
-    assert facts["files"] == 4
 
 
 def test_byte_order_mark_and_blank_lines_are_no_data(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "\ufefftext,dx\r\n\r\nfever,flu\r\n\r\ncough,cold\r\n")
-    assert table.collect(settings(path))[0]["note_id"].to_list() == ["a-1", "a-2"]
+    assert collect(settings(path)).records["note_id"].to_list() == ["a-1", "a-2"]
     path = write(tmp_path / "a.jsonl", '\ufeff{"text": "fever", "dx": "flu"}\n\n{"text": "a\u2028b", "dx": 2.0}\n')
-    kept, _, _ = table.collect(settings(path))
+    kept, _ = collect(settings(path))
     assert kept["note_id"].to_list() == ["a-1", "a-3"], "the row of json lines is the line"
     assert kept["label"].to_list() == ["flu", "2"]
 
@@ -128,9 +137,10 @@ def test_byte_order_mark_and_blank_lines_are_no_data(tmp_path: Path) -> None:
 def test_no_absolute_path_in_what_comes_back(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     write_rows(tmp_path / "deep/a.jsonl", [*ROWS, {"id": "n4", "text": "", "dx": "flu"}])
-    kept, quarantine, facts = table.collect(settings(tmp_path, files="**/*.jsonl"))
+    chosen = settings(tmp_path, files="**/*.jsonl")
+    kept, quarantine = collect(chosen)
     assert quarantine.rows() == [("deep/a.jsonl", 4, "a-4", "missing text")]
-    assert str(tmp_path) not in f"{kept.rows()} {quarantine.rows()} {facts}"
+    assert str(tmp_path) not in f"{kept.rows()} {quarantine.rows()} {table.facts(chosen)}"
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
@@ -140,7 +150,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x0
 def test_csv_rows_survive_whatever_stands_in_them(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     pl.DataFrame({"text": texts, "dx": ["flu"] * len(texts)}).write_csv(path, quote_style="always")
-    kept, quarantine, _ = table.collect(settings(path))
+    kept, quarantine = collect(settings(path))
     assert kept["text"].to_list() == texts
     assert kept["note_id"].to_list() == [f"a-{row}" for row in range(1, len(texts) + 1)]
     assert quarantine.is_empty()
@@ -193,7 +203,7 @@ def test_broken_json_line_among_good_ones_is_quarantined(tmp_path: Path) -> None
 
 def test_parquet_numbers_and_booleans_become_labels(tmp_path: Path) -> None:
     rows = [{"text": "fever", "dx": True, "year": 2.0, "n": 1.5}, {"text": "cough", "dx": False, "year": None, "n": None}]
-    kept, _, _ = table.collect(settings(write_rows(tmp_path / "a.parquet", rows), subgroup_columns=("year", "n")))
+    kept, _ = collect(settings(write_rows(tmp_path / "a.parquet", rows), subgroup_columns=("year", "n")))
     assert kept.select("label", "year", "n").rows() == [("true", "2", "1.5"), ("false", None, None)]
 
 
@@ -298,13 +308,6 @@ def test_json_that_is_no_list(tmp_path: Path) -> None:
         write(tmp_path / "a.json", '{"text": "x", "dx": "flu"}')
     )
     assert "broken json" in failure(write(tmp_path / "b.json", '{"text": "x"}\n{"text": "y"}\n'))
-
-
-def test_duplicate_note_ids(tmp_path: Path) -> None:
-    write_rows(tmp_path / "a.csv")
-    write_rows(tmp_path / "b.csv", [{**ROWS[0], "id": "n9"}, ROWS[1]])
-    message = failure(tmp_path, note_id_column="id")
-    assert message.startswith("b.csv, row 2, column 'id': expected an id of its own, found 'n2' again (first in a.csv, row 2)")
 
 
 def test_unknown_split(tmp_path: Path) -> None:

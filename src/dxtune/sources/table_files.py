@@ -1,0 +1,97 @@
+"""Which files the table source reads."""
+
+import difflib
+import glob
+from itertools import takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+from dxtune.errors import DataError
+from dxtune.params import SPLITS, Collect
+from dxtune.sources import streams
+
+FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
+ENDINGS = f"{', '.join(FORMATS)} (all but the last also with {' or '.join(streams.CODECS)} behind)"
+
+
+class File(NamedTuple):
+    """A file to read, and what its rows have from it."""
+
+    path: Path
+    name: str  # relative to collect.path: the only name that leaves this source
+    format: str
+    split: str | None
+    prefix: str  # of ids that are derived from file and row
+    header: tuple[str, ...] = ()  # of a csv
+
+
+def find(settings: Collect) -> list[File]:
+    """The files to read: sorted by name, split after split. Raises DataError where there is none, or one is not usable."""
+    path = Path(settings.path)
+    patterns: list[tuple[str, str, str | None]] = [("collect.files", settings.files, None)]
+    folder = path
+    if settings.splits:
+        patterns = [(f"collect.splits.{split}", settings.splits[split], split) for split in settings.splits]
+        patterns.sort(key=lambda pattern: SPLITS.index(str(pattern[2])))
+    elif path.is_file():
+        folder, patterns = path.parent, [("collect.path", path.name, None)]
+    elif not path.exists() and glob.has_magic(settings.path):
+        folder = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+        patterns = [("collect.path", path.relative_to(folder).as_posix(), None)]
+    if not folder.is_dir():
+        wanted = "the folder that collect.splits names files in" if settings.splits else "a file or a folder"
+        raise DataError(f"collect.path = {settings.path!r}: expected {wanted}, found none there: correct it in params.yaml")
+    found: dict[Path, tuple[str, str | None]] = {}
+    for key, pattern, split in patterns:
+        for file in _match(folder, pattern, key):
+            name = file.relative_to(folder).as_posix()
+            _check(file, name, None if file == path else folder)
+            if file in found:
+                both = f"{found[file][1]} and {split}"
+                raise DataError(f"{name}: expected in one split, found in {both}: correct {key} or the other in params.yaml")
+            found[file] = (name, split)
+    stems = [streams.stem(file) for file in found]
+    twice = {stem for stem, after in zip(sorted(stems), sorted(stems)[1:], strict=False) if stem == after}
+    return [
+        File(file, name, streams.kind(file)[0], split, name if stem in twice else stem)
+        for (file, (name, split)), stem in zip(found.items(), stems, strict=True)
+    ]
+
+
+def _check(file: Path, name: str, folder: Path | None) -> None:
+    """Raises DataError for a file of another format, and for one that only a link brings into `folder`."""
+    if not _usable(file):
+        ending = "".join(file.suffixes[-2:]) if file.suffix.lower() in streams.CODECS else file.suffix
+        raise DataError(f"{name}: expected one of {ENDINGS}, found {ending.lower()!r}: convert or unpack it")
+    if folder and not file.resolve().is_relative_to(folder.resolve()):
+        raise DataError(
+            f"{name}: expected a file inside collect.path, which DVC watches, found a link to another place: copy the file "
+            "there (dvc config cache.type copy, if DVC made the link)"
+        )
+
+
+def _match(folder: Path, pattern: str, key: str) -> list[Path]:
+    """The files in `folder` that a name or glob means; of a glob only those whose format is known."""
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts or "\x00" in pattern:
+        raise DataError(f"{key} = {pattern!r}: expected a file name or glob inside collect.path, which DVC watches: correct it")
+    if (folder / pattern).is_file():
+        return [folder / pattern]
+    try:
+        found = sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    except ValueError:  # such as a**b
+        raise DataError(f"{key} = {pattern!r}: expected a glob such as *.csv or **/*.csv: correct it in params.yaml") from None
+    if usable := [path for path in found if _usable(path)]:
+        return usable
+    here = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    close = difflib.get_close_matches(pattern, here, n=1)
+    raise DataError(
+        f"{key} = {pattern!r}: expected at least one file ending in {ENDINGS}, found "
+        f"{f'{len(found)} with other endings' if found else 'no match'} among the folder's {len(here)} files: "
+        + (f"did you mean {close[0]!r}?" if close else "correct the pattern or put the files there")
+    )
+
+
+def _usable(path: Path) -> bool:
+    """Parquet compresses its own columns: packed as a whole it cannot be read in parts."""
+    kind, codec = streams.kind(path)
+    return kind in FORMATS and not (codec and kind == ".parquet")
