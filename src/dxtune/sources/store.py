@@ -15,8 +15,8 @@ from typing import Any
 
 from dxtune import records
 from dxtune.errors import DataError
-from dxtune.shards import MANIFEST, write_json, write_parquet
-from dxtune.shards.corpus import shard_name, write_manifest
+from dxtune.shards import MANIFEST, write_json
+from dxtune.shards.corpus import shard_name, to_parquet, write_manifest
 from dxtune.shards.progress import Progress
 from dxtune.shards.workers import Job, call_all
 from dxtune.sources.pieces import Piece
@@ -110,7 +110,10 @@ def _write(folder: str, schema: Mapping[str, Any], number: int, piece: Piece) ->
     records.check(batch.quarantine, records.QUARANTINE, "collect: quarantine")
     with private():
         for frame, path in zip(batch, _files(Path(folder), number), strict=True):
-            write_parquet(frame, path)
+            path.parent.mkdir(exist_ok=True)
+            aside = path.with_name(f".{path.name}.{os.getpid()}")  # a worker of a killed run may be at the same piece
+            aside.write_bytes(to_parquet(frame))
+            aside.replace(path)
     return {
         "key": piece.key,
         "rows": piece.rows,

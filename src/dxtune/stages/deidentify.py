@@ -9,7 +9,9 @@ Shard by shard: what to mask; then, where a patient's notes stand in several sha
 import hashlib
 import shutil
 from collections import Counter
+from contextlib import suppress
 from functools import partial
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +97,12 @@ def carry(
 
 
 def made_with(how: How) -> dict[str, str]:
-    """The versions of what finds identifiers, and the hash of a voter that is a folder."""
+    """The versions of what finds identifiers; of a voter, its package's version or the hashes of its folder's files."""
     made = versions("numpy", "google-re2")
     if how.vote != "none":
         made |= versions("spacy") if how.vote == "spacy" else versions("transformers", "torch")
+        with suppress(PackageNotFoundError):
+            made |= versions(how.vote_model or "none")
         folder = Path(how.root) / Path(how.vote_model or "").expanduser()
         for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
             if file.is_file():
