@@ -76,11 +76,12 @@ class _Unfinished:
     """The bytes behind the last whole row: they are scanned once and joined once, so that time stays linear."""
 
     def __init__(self, name: str, blank: bytes) -> None:
-        self.name, self.blank, self.parts, self.held = name, blank, list[bytes](), b""
+        self.name, self.blank, self.held = name, blank, b""
+        self.parts, self.size = list[bytes](), 0
 
     def finish(self, data: bytes, breaks: Offsets, regular: bool, final: bool, row: int) -> Rows | None:
         """The rows that end in `data` (at its end, too, if it is the last), given the line breaks that end rows."""
-        before = sum(map(len, self.parts))
+        before = self.size
         if not len(breaks) and not final:
             self._keep(data, row)
             return None
@@ -90,7 +91,7 @@ class _Unfinished:
             ends = np.append(ends, len(data))
         ends = ends[~self._blank(data, ends, bool(before))]
         rest = int(ends[-1]) if len(ends) else 0
-        self.parts = []
+        self.parts, self.size = [], 0
         if not final:
             self._keep(data[rest:], row + len(ends))
         return Rows(data[:rest], ends, regular) if len(ends) else None
@@ -109,7 +110,8 @@ class _Unfinished:
     def _keep(self, data: bytes, row: int) -> None:
         if data:
             self.parts.append(data)
-        if sum(map(len, self.parts)) > MAX_ROW_BYTES:
+            self.size += len(data)
+        if self.size > MAX_ROW_BYTES:
             raise DataError(
                 f"{self.name}, row {row}: expected a row of up to {MAX_ROW_BYTES >> 20} MB, found no end to it: close its "
                 "quotation mark or end its line, or take it out"

@@ -136,7 +136,7 @@ def _paths(value: dict[str, Any], before: str = "", depth: int = 3) -> Iterator[
 
 def _open_parquet(file: File, columns: dict[str, str]) -> Opened:
     try:
-        source = pq.ParquetFile(file.path)
+        source = pq.ParquetFile(file.path, page_checksum_verification=True)
         schema = source.schema_arrow
         rows = source.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError, OverflowError):
