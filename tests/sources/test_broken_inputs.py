@@ -450,7 +450,7 @@ def collect(broken: Broken) -> tuple[list[str], list[tuple[Any, ...]]]:
     quarantined: list[tuple[Any, ...]] = []
     for piece in table.pieces(settings(broken.path, **broken.settings), "classification"):
         batch = piece.read()
-        assert batch.records.height + batch.quarantine.height == piece.rows
+        assert (batch.records.height + batch.quarantine.height) == piece.rows
         texts += batch.records["text"].to_list()
         quarantined += batch.quarantine.rows()
     return texts, quarantined

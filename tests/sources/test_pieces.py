@@ -60,6 +60,7 @@ def test_stray_quotation_marks_are_read_as_python_reads_them(text: str, block: i
             [parse(segment.data) for segment in found]
         return
     assert [row for segment in found for row in parse(segment.data)] == whole
+    assert [len(parse(segment.data)) for segment in found] == [segment.rows for segment in found]
 
 
 @given(

@@ -88,7 +88,7 @@ def _match(folder: Path, pattern: str, key: str) -> list[Path]:
         return [folder / pattern]
     try:
         found = sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
-    except ValueError:  # such as a**b
+    except (ValueError, IndexError):  # such as a**b, and a single dot
         raise DataError(f"{key} = {pattern!r}: expected a glob such as *.csv or **/*.csv: correct it in params.yaml") from None
     if usable := [path for path in found if _usable(path)]:
         return usable
