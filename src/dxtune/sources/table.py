@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from dxtune.params import Collect
+from dxtune.shards import ROWS_PER_SHARD
 from dxtune.sources import table_cells, table_rows
 from dxtune.sources.pieces import Batch, Piece, Segment, pack
 from dxtune.sources.streams import kind
@@ -29,7 +30,7 @@ def pieces(settings: Collect, task: str) -> Iterator[Piece]:
     """
     columns = table_rows.columns(settings, task)
     files = find(settings)
-    for segments in pack(open_file(file, columns) for file in files):
+    for segments in pack((open_file(file, columns) for file in files), ROWS_PER_SHARD):
         rows = sum(segment.rows for segment in segments)
         yield Piece(_key(segments), rows, partial(read, segments, settings, task))
 

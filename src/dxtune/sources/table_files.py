@@ -27,6 +27,16 @@ class File(NamedTuple):
 
 def find(settings: Collect) -> list[File]:
     """The files to read: sorted by name, split after split. Raises DataError where there is none, or one is not usable."""
+    try:
+        return _find(settings)
+    except OSError as error:  # such as a name that is too long, or a folder that may not be listed
+        raise DataError(
+            f"collect.path = {settings.path!r}: expected files that can be listed, found {error.strerror}: correct it, or "
+            "collect.files, in params.yaml"
+        ) from None
+
+
+def _find(settings: Collect) -> list[File]:
     path = Path(settings.path)
     patterns: list[tuple[str, str, str | None]] = [("collect.files", settings.files, None)]
     folder = path
@@ -78,7 +88,7 @@ def _match(folder: Path, pattern: str, key: str) -> list[Path]:
         return [folder / pattern]
     try:
         found = sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
-    except ValueError:  # such as a**b
+    except (ValueError, IndexError):  # such as a**b, and a single dot
         raise DataError(f"{key} = {pattern!r}: expected a glob such as *.csv or **/*.csv: correct it in params.yaml") from None
     if usable := [path for path in found if _usable(path)]:
         return usable

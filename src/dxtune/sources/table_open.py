@@ -136,7 +136,7 @@ def _paths(value: dict[str, Any], before: str = "", depth: int = 3) -> Iterator[
 
 def _open_parquet(file: File, columns: dict[str, str]) -> Opened:
     try:
-        source = pq.ParquetFile(file.path)
+        source = pq.ParquetFile(file.path, page_checksum_verification=True)
         schema = source.schema_arrow
         rows = source.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError, OverflowError):
@@ -182,7 +182,10 @@ def _not_empty(file: File, chunks: Iterator[Rows]) -> Iterator[Chunk]:
 
 
 def _check_columns(file: File, found: list[str], absent: list[str], columns: dict[str, str]) -> None:
-    """Raises DataError for the first absent column: what was found, and which name may be meant."""
+    """Raises DataError for the first absent column: what was found, and which name may be meant.
+
+    The first row of a csv where no wanted name stands may be a note, and is not quoted.
+    """
     if not absent:
         return
     column, key = absent[0], columns[absent[0]]
@@ -192,9 +195,14 @@ def _check_columns(file: File, found: list[str], absent: list[str], columns: dic
         )
     folded = {name.casefold(): name for name in found}
     close = difflib.get_close_matches(column.casefold(), folded, n=1)
-    hint = f"did you mean {folded[close[0]]!r}? " if close else ""
-    if len(found) == 1 and any(mark in found[0] for mark in ";\t|"):
-        hint = "the fields are not separated by commas: save the file as comma-separated. "
+    separated = len(found) == 1 and any(mark in found[0] for mark in ";\t|")
+    other = "the fields are not separated by commas: save the file as comma-separated. " if separated else ""
+    if file.format == ".csv" and not any(name.casefold() in folded for name in columns):
+        raise DataError(
+            f"{file.name}: expected the column {column!r}, found a first row of {len(found)} fields without it and the other "
+            f"columns: {other}Set {key} in params.yaml, or add a header as row one"
+        )
+    hint = other or (f"did you mean {folded[close[0]]!r}? " if close else "")
     listed = ", ".join(found[:MAX_NAMES]) + (f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else "")
     raise DataError(f"{file.name}: expected the column {column!r}, found {listed}: {hint}Set {key} in params.yaml")
 
