@@ -7,6 +7,7 @@ Rows that cannot be used go to data/raw/quarantine.parquet with a reason: rows i
 
 import os
 import re
+from importlib import import_module
 
 import polars as pl
 
@@ -25,11 +26,10 @@ def run(params: Params, paths: Paths) -> None:
         facts: dict[str, float | int | str]
         notes, quarantine, facts = collect(settings)  # type: ignore[assignment]
     else:
-        from dxtune.sources import table
-
-        batches = [piece.read() for piece in table.pieces(settings, params.task)]
+        source = import_module(f"dxtune.sources.{settings.source}")
+        batches = [piece.read() for piece in source.pieces(settings, params.task)]
         notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
-        facts = table.facts(settings)
+        facts = source.facts(settings)
 
     for column in (*settings.subgroup_columns, *settings.identifier_columns):
         records.check(notes, {**records.columns(params.task), column: pl.String}, f"source {settings.source}")
