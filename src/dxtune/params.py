@@ -31,7 +31,7 @@ class _Section(BaseModel):
 class Collect(_Section):
     """Where records come from."""
 
-    source: Literal["synthetic", "table", "pubmed", "hub"]
+    source: Literal["synthetic", "table", "mimic3", "mimic4", "pubmed", "hub"]
     """The kind of source: one module of dxtune.sources."""
     path: str
     """The file or folder that the source reads; DVC watches it."""
@@ -61,6 +61,14 @@ class Collect(_Section):
     """Columns by which results are broken down."""
     identifier_columns: tuple[str, ...]
     """Columns whose values (patient name, MRN, address) are masked wherever they stand in the notes, and go no further."""
+    mimic_label: Literal["icd_codes", "icd_chapters", "primary_group", "mortality", "readmission_30d"]
+    """MIMIC: what is predicted of a note's admission; icd_codes and icd_chapters are multi-label."""
+    mimic_top_k: Positive
+    """MIMIC, icd_codes: how many of the most frequent codes are labels."""
+    note_categories: tuple[str, ...]
+    """MIMIC: categories (MIMIC-III) or note types (MIMIC-IV) to keep; empty: all. Others are left out and counted."""
+    allow_outcome_notes: bool
+    """MIMIC: keep notes that state the label or were written after it was known."""
     max_quarantined_share: Share
     """More unusable rows than this share stop the run."""
     pubmed_labels: Literal["mesh", "publication_types"]
@@ -77,6 +85,19 @@ class Collect(_Section):
     """How many synthetic notes to write."""
     seed: Annotated[int, Field(ge=0)]
     """Of the synthetic source."""
+
+
+class Data(_Section):
+    """Where and on what the data stages work; no byte that they write depends on it."""
+
+    workers: Positive
+    """Processes that work on shards at the same time; each needs up to 700 MB."""
+    engine: Literal["local", "ray"]
+    """Processes of this machine, or tasks of a Ray cluster."""
+    ray_address: str | None
+    """Of the cluster, such as ray://host:10001 or auto; null: one is started on this machine for the run."""
+    cache_gb: Annotated[float, Field(gt=0)]
+    """Finished shards are kept up to this size; what was not used for longest goes first."""
 
 
 class Deidentify(_Section):
@@ -190,6 +211,7 @@ class Params(_Section):
 
     task: Literal["classification", "multilabel", "question-answering", "generation"]
     """What the model learns to give for a text."""
+    data: Data
     collect: Collect
     deidentify: Deidentify
     preprocess: Preprocess
@@ -203,9 +225,6 @@ class Params(_Section):
     def _check_across_sections(self) -> "Params":
         collect, preprocess = self.collect, self.preprocess
         self._check_task()
-        if collect.source == "pubmed":
-            self._check_pubmed()
-        self._check_hub()
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
         if collect.splits and collect.split_column:
@@ -221,6 +240,11 @@ class Params(_Section):
             raise ValueError("deidentify.dates: shift needs deidentify.style: surrogate, because a placeholder holds no date")
         if (self.deidentify.vote == "none") != (self.deidentify.vote_model is None):
             raise ValueError("deidentify.vote and deidentify.vote_model go together: set both, or none and null")
+        if collect.source in ("mimic3", "mimic4"):
+            _check_mimic(collect, self.task)
+        if collect.source == "pubmed":
+            _check_pubmed(collect, self.task)
+        _check_hub(collect)
         if collect.splits and set(collect.splits) != set(SPLITS):
             raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
         return self
@@ -235,43 +259,63 @@ class Params(_Section):
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
 
-    def _check_pubmed(self) -> None:
-        collect = self.collect
-        named = collect.pubmed_classes if isinstance(collect.pubmed_classes, tuple) else ()
-        if self.task not in ("classification", "multilabel"):
-            raise ValueError("collect.source: pubmed has labels only: set task to classification or multilabel")
-        if self.task == "classification" and len(set(named)) < 2:
-            raise ValueError(
-                "task: classification needs two names or more in collect.pubmed_classes, of which a citation has one"
-            )
-        if not collect.pubmed_classes:
-            raise ValueError(
-                "collect.pubmed_classes is empty: name headings, or set a number: so many of the most frequent ones"
-            )
-        if other := sorted(set(collect.subgroup_columns) - set(PUBMED_COLUMNS)):
-            raise ValueError(
-                f"collect.subgroup_columns of PubMed can be {' and '.join(PUBMED_COLUMNS)}: found {other}; set it to []"
-            )
-        if collect.identifier_columns or collect.split_column:
-            raise ValueError("PubMed has no collect.identifier_columns and no split_column: set them to [] and null")
 
-    def _check_hub(self) -> None:
-        collect = self.collect
-        if collect.source != "hub" and (collect.hub_name or collect.hub_config or collect.hub_revision):
-            raise ValueError("collect.hub_name, hub_config and hub_revision are only for collect.source: hub: set them to null")
-        if collect.hub_name is None and collect.hub_revision is not None:
-            raise ValueError(
-                "collect.hub_revision is set, but not hub_name: the folder collect.path has no revision; set it to null"
-            )
-        if collect.hub_name is not None and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", collect.hub_name):
-            raise ValueError(
-                f"collect.hub_name = {collect.hub_name!r}: expected an id such as owner/name; a folder goes to collect.path"
-            )
-        if collect.hub_name is not None and not re.fullmatch(r"[0-9a-f]{40}", collect.hub_revision or ""):
-            raise ValueError(
-                f"collect.hub_revision = {collect.hub_revision!r}: expected a commit hash of 40 hex digits. A name such as "
-                "main moves, and the same commit of yours would give other data: copy the hash from the dataset's history"
-            )
+def _check_mimic(collect: Collect, task: str) -> None:
+    """Raises ValueError where a MIMIC label does not fit the task, or the chosen notes state it (PROBAST: predictor timing)."""
+    label = collect.mimic_label
+    fits = "multilabel" if label in ("icd_codes", "icd_chapters") else "classification"
+    if task != fits:
+        raise ValueError(f"collect.mimic_label: {label} needs task: {fits}, found task: {task}: set one of them")
+    if collect.splits or collect.split_column:
+        raise ValueError("collect.splits and collect.split_column: MIMIC says no split: set them to {} and null")
+    if collect.identifier_columns:
+        raise ValueError("collect.identifier_columns: MIMIC has none, its identifiers are removed already: set it to []")
+    names = [name.strip() for name in collect.note_categories]
+    summaries = [name for name in names if "discharge" in name.lower() or name.upper() in ("DS", "AD")]
+    if label == "readmission_30d" or collect.allow_outcome_notes or (names and not summaries):
+        return  # a readmission lies after the discharge summary, the others are what it sums up
+    others = "Nursing, Physician, Radiology" if collect.source == "mimic3" else "RR, AR"
+    raise ValueError(
+        f"collect.note_categories: {', '.join(summaries) or '[], which means all,'} includes discharge summaries, and they "
+        f"state what collect.mimic_label: {label} asks for. Choose categories that are written before (such as {others}); if "
+        "the purpose is to code finished stays and not to predict, set collect.allow_outcome_notes: true"
+    )
+
+
+def _check_pubmed(collect: Collect, task: str) -> None:
+    """Raises ValueError where the classes do not fit the task, or a setting asks for what PubMed does not have."""
+    named = collect.pubmed_classes if isinstance(collect.pubmed_classes, tuple) else ()
+    if task not in ("classification", "multilabel"):
+        raise ValueError("collect.source: pubmed has labels only: set task to classification or multilabel")
+    if task == "classification" and len(set(named)) < 2:
+        raise ValueError("task: classification needs two names or more in collect.pubmed_classes, of which a citation has one")
+    if not collect.pubmed_classes:
+        raise ValueError("collect.pubmed_classes is empty: name headings, or set a number: so many of the most frequent ones")
+    if other := sorted(set(collect.subgroup_columns) - set(PUBMED_COLUMNS)):
+        raise ValueError(
+            f"collect.subgroup_columns of PubMed can be {' and '.join(PUBMED_COLUMNS)}: found {other}; set it to []"
+        )
+    if collect.identifier_columns or collect.split_column:
+        raise ValueError("PubMed has no collect.identifier_columns and no split_column: set them to [] and null")
+
+
+def _check_hub(collect: Collect) -> None:
+    """Raises ValueError where a dataset of the Hub is not pinned to a commit."""
+    if collect.source != "hub" and (collect.hub_name or collect.hub_config or collect.hub_revision):
+        raise ValueError("collect.hub_name, hub_config and hub_revision are only for collect.source: hub: set them to null")
+    if collect.hub_name is None and collect.hub_revision is not None:
+        raise ValueError(
+            "collect.hub_revision is set, but not hub_name: the folder collect.path has no revision; set it to null"
+        )
+    if collect.hub_name is not None and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", collect.hub_name):
+        raise ValueError(
+            f"collect.hub_name = {collect.hub_name!r}: expected an id such as owner/name; a folder goes to collect.path"
+        )
+    if collect.hub_name is not None and not re.fullmatch(r"[0-9a-f]{40}", collect.hub_revision or ""):
+        raise ValueError(
+            f"collect.hub_revision = {collect.hub_revision!r}: expected a commit hash of 40 hex digits. A name such as "
+            "main moves, and the same commit of yours would give other data: copy the hash from the dataset's history"
+        )
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,5 +1,6 @@
 """Where every stage reads and writes, relative to the project's root: the same places that dvc.yaml declares."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,3 +60,8 @@ class Paths:
     def cache(self) -> Path:
         """Checkpoints and timings: never tracked."""
         return self.root / ".cache"
+
+    @property
+    def shard_cache(self) -> Path:
+        """Finished shards of the data stages, never PHI: one for all experiments of a repository ($DVC_ROOT), never tracked."""
+        return Path(os.environ.get("DVC_ROOT") or self.root) / ".cache/shards"

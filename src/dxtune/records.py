@@ -86,7 +86,9 @@ PREDICTIONS: Schema = {
     "probabilities": pl.List(pl.Float64),
 }
 
-# quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text.
+# quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user
+# chose to leave out (a category of notes) stand there too, with a reason that begins with LEFT_OUT: they are not unusable.
+LEFT_OUT = "left out: "
 QUARANTINE: Schema = {"file": pl.String, "row": pl.Int64, "note_id": pl.String, "reason": pl.String}
 
 

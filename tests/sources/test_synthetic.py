@@ -11,7 +11,7 @@ import pytest
 from dxtune.errors import DataError
 from dxtune.params import Collect, load_params
 from dxtune.records import QUARANTINE, check
-from dxtune.sources.synthetic import SCHEMA, collect, problem
+from dxtune.sources.synthetic import SCHEMA, facts, pieces, problem
 from dxtune.sources.synthetic_identity import VIN_VALUES, make_patient, make_visits, vin_check_digit
 from dxtune.sources.synthetic_knowledge import AFFIRMED, DENIED, KINDS, Knowledge, draw, load_knowledge
 from dxtune.sources.synthetic_text import write_note
@@ -35,6 +35,13 @@ def settings(**changes: object) -> Collect:
     return load_params(ROOT / "params.yaml").collect.model_copy(
         update={"source": "synthetic", "path": str(KNOWLEDGE), "notes": NOTES, "seed": 13, **changes}
     )
+
+
+def collect(settings: Collect) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, float | int | str]]:
+    """All pieces of the source, one after another, and its facts."""
+    batches = [piece.read() for piece in pieces(settings, "classification")]
+    notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
+    return notes, quarantine, facts(settings)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import numpy as np
 from dxtune.deid import engine
 from dxtune.deid.key import fingerprint_of
 from dxtune.deid.spans import Span, replace
-from dxtune.deid.surrogates import Surrogates
-from dxtune.deid.tokens import DIGITS, LETTERS, Ints, hash_words, tokenize
+from dxtune.deid.surrogates import Surrogates, words_of
+from dxtune.deid.tokens import Ints
 from dxtune.deid.vote import Voter, add_votes
 
 BATCH = 1 << 18
@@ -72,24 +72,21 @@ class Deidentifier:
     def examine(
         self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
     ) -> Deidentified:
-        """The notes without identifiers, and the spans of the first look, in offsets of the notes given.
-
-        With placeholders it looks again until nothing is left.
-        """
+        """The notes without identifiers, and what was found in them, in offsets of the notes given."""
         patients = _patients(texts, patient_ids)
         spans, reasons = self._find(texts, patients, known)
         if self.style == "surrogate":
-            surrogates = Surrogates(self._key, self.dates, _words_inside(texts, spans))
+            surrogates = Surrogates(
+                self._key,
+                self.dates,
+                words_of(text[start:end] for text, some in zip(texts, spans, strict=True) for start, end, _ in some),
+            )
             done = [surrogates.replace(*row) for row in zip(texts, spans, patients, strict=True)]
             return Deidentified(done, spans, reasons)
-        done, rows, some = list(texts), list(range(len(texts))), spans
-        while any(some):
-            for row, found in zip(rows, some, strict=True):
-                done[row] = replace(done[row], found)
-            changed = {patients[row] for row, found in zip(rows, some, strict=True) if found}
-            rows = [row for row in rows if patients[row] in changed]
-            again = [known[row] for row in rows] if known else None
-            some = self._find([done[row] for row in rows], [patients[row] for row in rows], again)[0]
+        done, some = list(map(replace, texts, spans)), spans
+        while self.voter is not None and any(some):  # votes, too, until there is nothing left to vote for
+            some = self._find(done, patients, known)[0]
+            done = list(map(replace, done, some))
         return Deidentified(done, spans, reasons)
 
     def pseudonym(self, kind: str, value: str) -> str:
@@ -115,8 +112,8 @@ class Deidentifier:
             some = [texts[row] for row in rows]
             numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients[row] for row in rows))}
             owners = np.array([numbers[patients[row]] for row in rows])
-            marked = engine.mark(some, owners, known=[known[row] for row in rows] if known else None)
-            found = engine.findings(marked)
+            names = [known[row] for row in rows] if known else None
+            found, marked = engine.find(some, owners, names, again=self.style == "placeholder")
             listed, why = found.spans(len(some)), found.reasons(len(some))
             if self.voter is not None:
                 before, listed = listed, add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
@@ -158,14 +155,3 @@ def _by_note(notes: int, note: Ints, start: Ints, end: Ints) -> list[list[tuple[
     for owner, a, b in zip(note.tolist(), start.tolist(), end.tolist(), strict=True):
         result[owner].append((a, b))
     return result
-
-
-def _words_inside(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> frozenset[int]:
-    """The hashes of all words and long numbers inside identifiers: what no surrogate may contain."""
-    inside = tokenize(["\n".join(text[start:end] for start, end, _ in some) for text, some in zip(texts, spans, strict=True)])
-    length = inside.end - inside.start
-    numbers = (inside.kind == DIGITS) & (length > 4)
-    digits = [
-        inside.text[start:end] for start, end in zip(inside.start[numbers].tolist(), inside.end[numbers].tolist(), strict=True)
-    ]
-    return frozenset(inside.word[(inside.kind == LETTERS) & (length > 2)].tolist() + hash_words(digits).tolist())

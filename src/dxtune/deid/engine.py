@@ -7,18 +7,36 @@ stand for it, so that a second look at the de-identified note sees the same neig
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon, scorer
 from dxtune.deid.spans import TYPES, Span, placeholders
-from dxtune.deid.tokens import DIGITS, LETTERS, LINE, LOWER, MARK, NO_CASE, TITLE, UPPER, Bytes, Hashes, Ints, Tokens, tokenize
+from dxtune.deid.tokens import (
+    DIGITS,
+    LETTERS,
+    LINE,
+    LOWER,
+    MARK,
+    NO_CASE,
+    TITLE,
+    UPPER,
+    Bytes,
+    Hashes,
+    Ints,
+    Tokens,
+    hash_words,
+    tokenize,
+)
 
 IDENTIFIER = 6
 """The kind of a token that the grammar or a placeholder claims whole."""
 NUMBER = {kind: number for number, kind in enumerate(TYPES, start=1)}
+PLACEHOLDER = 0x7F
+"""The class of a placeholder in the grammar: no pattern holds it."""
+PER_TOKEN = ("start", "end", "kind", "shape", "word", "mark", "gap", "value")
 
 
 @dataclass(frozen=True)
@@ -40,39 +58,83 @@ class Look:
 def look(texts: Sequence[str]) -> Look:
     """The tokens of some notes, with what the grammar says of them."""
     tokens = tokenize(texts)
-    number = len(tokens)
-    known = np.zeros(number, np.int64)
+    known = np.zeros(len(tokens), np.int64)
     letters = np.flatnonzero(tokens.kind == LETTERS)
     known[letters] = lexicon.look_up(tokens.word[letters])
     classes = grammar.classify(tokens, lexicon.column(known, "code").astype(np.uint8))
-    seen, edge, kept_edge = np.zeros(number, np.uint8), np.zeros(number + 1, np.int32), np.zeros(number + 1, np.int32)
-    fixed = np.zeros(number, bool)
-    end = tokens.end.copy()
+    none = np.zeros(len(tokens), bool)
+    seen = Look(tokens, classes, np.zeros(len(tokens), np.uint8), none, none, known)
     if there := placeholders(tokens.text):
         first = np.searchsorted(tokens.start, [start for start, _, _ in there])
         last = np.searchsorted(tokens.start, [stop for _, stop, _ in there])
-        seen[first], fixed[first] = [NUMBER[kind] for _, _, kind in there], True
-        end[first] = [stop for _, stop, _ in there]
-        np.add.at(edge, first + 1, 1)
-        np.add.at(edge, last, -1)
-        classes[_inside(first, last)] = 0x7F
-    first, last, kinds = grammar.find(tokens, classes)
-    number_of = np.array([NUMBER.get(kind, 0) for kind in kinds], np.uint8)
-    for edges, some, step in ((kept_edge, number_of == 0, 0), (edge, number_of > 0, 1)):
-        np.add.at(edges, first[some] + step, 1)
-        np.add.at(edges, last[some], -1)
-    claimed = number_of > 0
-    seen[first[claimed]] = number_of[claimed]
-    end[first[claimed]] = tokens.end[last[claimed] - 1]
-    whole = np.cumsum(edge[:-1]) == 0
-    kept = (np.cumsum(kept_edge[:-1]) > 0)[whole]
-    token_kinds = tokens.kind.copy()
-    token_kinds[seen > 0] = IDENTIFIER
-    shape = tokens.shape.copy()
-    shape[seen > 0] = NO_CASE
-    columns = {name: getattr(tokens, name)[whole] for name in ("start", "word", "mark", "head", "tail", "gap", "value")}
-    tokens = replace(tokens, end=end[whole], kind=token_kinds[whole], shape=shape[whole], **columns)
-    return Look(tokens, classes[whole], seen[whole], fixed[whole], kept, known[whole])
+        seen = _replaced(seen, first, last, np.array([NUMBER[kind] for _, _, kind in there], np.uint8))
+    return _explained(seen)
+
+
+def look_again(marked: "Marked", notes: Ints) -> Look:
+    """What `look` would give of some of the notes, by number, with a placeholder in place of each run that is marked.
+
+    It takes the tokens that are there: nothing is read, hashed or looked up again. Offsets stay those of the original text.
+    """
+    first, last = runs(marked)
+    seen = _replaced(marked.look, first, last + 1, marked.kind[first])
+    note = np.searchsorted(seen.tokens.first, seen.tokens.start, side="right") - 1
+    chosen = np.zeros(len(seen.tokens.first) + 1, bool)
+    chosen[notes] = chosen[-1] = True  # the edges before the first note are those of note -1
+    return _explained(seen if len(notes) == len(seen.tokens.first) else _chosen(seen, np.flatnonzero(chosen[note])))
+
+
+def _chosen(seen: Look, rows: Ints) -> Look:
+    """Some of the tokens of a look."""
+    columns: dict[str, Any] = {name: getattr(seen.tokens, name)[rows] for name in PER_TOKEN}
+    tokens = replace(seen.tokens, **columns)
+    return Look(tokens, seen.classes[rows], seen.seen[rows], seen.fixed[rows], seen.kept[rows], seen.known[rows])
+
+
+def _replaced(seen: Look, first: Ints, last: Ints, numbers: Bytes) -> Look:
+    """The look with one token, a placeholder, in place of each run of tokens from `first` to before `last`."""
+    tokens = seen.tokens
+    values = {"end": tokens.end[last - 1], "kind": IDENTIFIER, "shape": NO_CASE, "value": 0}
+    values |= {"word": hash_words(["["])[0], "mark": ord("[")}
+    tokens = _with_values(tokens, first, values)
+    classes, known = _with(seen.classes, first, PLACEHOLDER), _with(seen.known, first, 0)
+    none = np.zeros(len(classes), bool)
+    seen = Look(tokens, classes, _with(seen.seen, first, numbers), _with(seen.fixed, first, True), none, known)
+    return _chosen(seen, _without(first + 1, last, len(classes)))
+
+
+def _with_values(tokens: Tokens, rows: Ints, values: dict[str, Any]) -> Tokens:
+    """The tokens with other values in some rows of some columns."""
+    columns: dict[str, Any] = {name: _with(getattr(tokens, name), rows, value) for name, value in values.items()}
+    return replace(tokens, **columns)
+
+
+def _with(column: npt.NDArray[Any], rows: Ints, value: Any) -> npt.NDArray[Any]:
+    """The column with another value in some rows."""
+    column = column.copy()
+    column[rows] = value
+    return column
+
+
+def _explained(seen: Look) -> Look:
+    """The look with what the grammar says: one token an identifier, and which tokens it explains."""
+    tokens = seen.tokens
+    first, last, kinds = grammar.find(tokens, seen.classes)
+    number = np.array([NUMBER.get(kind, 0) for kind in kinds], np.uint8)
+    claimed = number > 0
+    kept = np.zeros(len(tokens), bool)
+    kept[_inside(first[~claimed], last[~claimed])] = True
+    first, last, number = first[claimed], last[claimed], number[claimed]
+    tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": IDENTIFIER, "shape": NO_CASE})
+    seen = Look(tokens, seen.classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
+    return _chosen(seen, _without(first + 1, last, len(kept)))
+
+
+def _without(first: Ints, last: Ints, size: int) -> Ints:
+    """All numbers below `size` but those from each `first` to before its `last`."""
+    there = np.ones(size, bool)
+    there[_inside(first, last)] = False
+    return np.flatnonzero(there)
 
 
 def _inside(first: Ints, last: Ints) -> Ints:
@@ -111,19 +173,18 @@ _SCORED = np.array([NUMBER[kind] for kind in scorer.KINDS], np.uint8)
 
 
 def mark(
-    texts: Sequence[str],
+    seen: Look,
     patients: Ints | None = None,
     table: Hashes | None = None,
     threshold: int | None = None,
     known: Sequence[str] | None = None,
 ) -> Marked:
-    """What is to be masked in some notes. patients: of each note the number of its patient, whose names are carried from
-    note to note.
+    """What is to be masked in some notes that were looked at. patients: of each note the number of its patient, whose names are
+    carried from note to note.
 
     known: of each note the identifiers of its patient in structured columns, a line each; their words are always masked.
     table, threshold: another scorer than the one that is shipped.
     """
-    seen = look(texts)
     if table is None or threshold is None:
         table, threshold = scorer.weights()
     rows = rows_to_score(seen)
@@ -144,7 +205,7 @@ def mark(
     sure = margin >= 0
     kind[sure] = guess[sure]
     rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
-    owner = np.arange(len(texts)) if patients is None else patients
+    owner = np.arange(len(seen.tokens.first)) if patients is None else patients
     _mask_known(seen, kind, known)
     rule[(kind > 0) & (rule == 0)] = RULES.index("known")
     _carry(seen, kind, margin, owner)
@@ -378,22 +439,48 @@ class Findings(NamedTuple):
         return result
 
 
-def findings(marked: Marked) -> Findings:
-    """The spans: runs of marked tokens of one type with at most one space between them; an identifier of the grammar stays
-    one span."""
-    tokens, kind = marked.look.tokens, marked.kind
-    rows = np.flatnonzero(kind)
-    start, end, what = tokens.start[rows], tokens.end[rows], kind[rows]
+def runs(marked: Marked) -> tuple[Ints, Ints]:
+    """The first and the last token of each span: tokens of one type with at most one space between them; an identifier of the
+    grammar stays one span."""
+    tokens = marked.look.tokens
+    rows = np.flatnonzero(marked.kind)
+    start, end, what = tokens.start[rows], tokens.end[rows], marked.kind[rows]
     whole = tokens.kind[rows] == IDENTIFIER
     new = np.ones(len(rows), bool)
     new[1:] = (np.diff(rows) > 1) | (what[1:] != what[:-1]) | (start[1:] - end[:-1] > 1) | whole[1:] | whole[:-1]
     first = np.flatnonzero(new)
-    last = np.append(first[1:], len(rows))[: len(first)] - 1
-    begin, stop = start[first], end[last]
+    return rows[first], rows[np.append(first[1:], len(rows))[: len(first)] - 1]
+
+
+def findings(marked: Marked) -> Findings:
+    """The spans, as columns: see `runs`."""
+    tokens = marked.look.tokens
+    first, last = runs(marked)
+    begin, stop = tokens.start[first], tokens.end[last]
     note = np.searchsorted(tokens.first, begin, side="right") - 1
     offset = tokens.first[note] if len(first) else begin
-    margin = np.maximum.reduceat(marked.margin[rows], first) if len(first) else marked.margin[:0]
-    return Findings(note, begin - offset, stop - offset, what[first], marked.rule[rows][first], margin)
+    edges = np.stack([first, last + 1], 1).ravel()
+    margin = np.maximum.reduceat(np.append(marked.margin, 0), edges)[::2]
+    return Findings(note, begin - offset, stop - offset, marked.kind[first], marked.rule[first], margin)
+
+
+def find(
+    texts: Sequence[str], patients: Ints, known: Sequence[str] | None = None, again: bool = True
+) -> tuple[Findings, Marked]:
+    """The spans of some notes, and the first look at them. patients, known: as for `mark`.
+
+    again: with a placeholder in place of each span a neighbour may be told apart that could not be before; the notes of such
+    patients are looked at until nothing is found, so that de-identifying twice changes nothing.
+    """
+    marked = mark(look(texts), patients, known=known)
+    found, latest = [findings(marked)], marked
+    while again and len(found[-1].note):
+        notes = np.flatnonzero(np.isin(patients, patients[found[-1].note]))
+        latest = mark(look_again(latest, notes), patients, known=known)
+        found.append(findings(latest))
+    columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+    order = np.lexsort((columns[1], columns[0]))
+    return Findings(*(column[order] for column in columns)), marked
 
 
 def doubtful(marked: Marked) -> tuple[Ints, Ints, Ints]:

@@ -8,16 +8,14 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
-from functools import cache
 from string import digits
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from dxtune.deid import surrogate_names as names
 from dxtune.deid.spans import Span
 from dxtune.deid.surrogate_names import shift, year
-from dxtune.deid.tokens import hash_words
 
 CACHED = 100_000
 """Values that are remembered. Nothing but the time depends on it."""
@@ -29,32 +27,51 @@ _SEGMENT = re.compile(r"[^,;()\n]+")
 _ZIP = re.compile(r"([0-9]{3})[0-9]{2}(-[0-9]{4})?")
 _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)", re.I)
 _ACRONYM = re.compile(r"[a-z](?:[b-df-hj-np-tv-xz]{1,4})?")
-_CODE_RUN = re.compile(r"[a-z]{3,}|[0-9]{5,}")
+_TELLING = re.compile(r"[^\W\d_]{3,}|[0-9]{5,}")
 
 
 class _Owner(NamedTuple):
-    """What the surrogates of a patient are drawn with, and how far the dates move."""
+    """What the surrogates of a patient are drawn with, how far the dates move, and the names that were drawn.
 
-    key: bytes
+    inner, outer: SHA-256 once it has read the key of HMAC (RFC 2104) for its two halves: three times as fast as hmac.digest.
+    """
+
+    inner: Any
+    outer: Any
     offset: timedelta
+    names: dict[str, str]
+
+
+def words_of(values: Iterable[str]) -> frozenset[str]:
+    """The words of three letters or more and the numbers of five digits or more in some values, small and without diacritics.
+
+    >>> sorted(words_of(["Dr. Zoë O'Hara", "MRN 0042-88137"]))
+    ['88137', 'hara', 'mrn', 'zoe']
+    """
+    return frozenset(_TELLING.findall("\n".join([value if value.isascii() else _folded(value) for value in values]).lower()))
+
+
+def _folded(value: str) -> str:
+    """The value without diacritics, its digits in ASCII."""
+    marks = [c for c in unicodedata.normalize("NFKD", value.casefold()) if unicodedata.category(c)[0] != "M"]
+    return "".join([str(unicodedata.decimal(c)) if c.isdecimal() else c for c in marks]).translate(names.UNDRESSED)
 
 
 class Surrogates:
     """Replaces identifiers by made-up ones of their kind. What comes back depends on the arguments alone.
 
     key: secret, or anybody can redo the mapping. dates: `year` leaves of a date its year (45 CFR 164.514(b)(2)(i)(C)); `shift`
-    moves it by up to 52 whole weeks, the same for all dates of a patient (not Safe Harbor: 164.514(b)(1)). taken: `hash_words`
-    of the words in the identifiers of the corpus, and of numbers where they are to count: no surrogate holds such a word of
-    three letters or number of five digits, save reserved domains, telephone and social security numbers, which are nobody's.
+    moves it by up to 52 whole weeks, the same for all dates of a patient (not Safe Harbor: 164.514(b)(1)). taken: `words_of`
+    the identifiers of the corpus: no surrogate holds one of them, save reserved domains, telephone and social security
+    numbers, which are nobody's.
 
     >>> spans = [Span(0, 8, "NAME"), Span(10, 18, "DATE")]
     >>> Surrogates(b"sixteen bytes or more", "shift").replace("Ana King, 3/4/2019", spans, "patient 1")
     'Katarzyna Nolan, 1/27/2020'
     """
 
-    def __init__(self, key: bytes, dates: Literal["year", "shift"] = "year", taken: Collection[int] = frozenset()) -> None:
-        self._key, self._dates, self._taken = key, dates, frozenset(taken)
-        self._free = frozenset([word for word, known in _hashes().items() if known not in self._taken])
+    def __init__(self, key: bytes, dates: Literal["year", "shift"] = "year", taken: Set[str] = frozenset()) -> None:
+        self._key, self._dates, self._taken = key, dates, taken
         self._cache: dict[tuple[str, str, str], str] = {}
         self._owners: dict[str, _Owner] = {}
 
@@ -77,7 +94,8 @@ class Surrogates:
         if (owner := self._owners.get(patient)) is None:
             key = hmac.digest(self._key, b"surrogates\0" + patient.encode("utf-8", "surrogatepass"), "sha256")
             weeks = int.from_bytes(hmac.digest(key, b"weeks", "sha256")[:4], "big") % 104
-            owner = self._owners[patient] = _Owner(key, timedelta(weeks=weeks - 52 if weeks < 52 else weeks - 51))
+            offset = timedelta(weeks=weeks - 52 if weeks < 52 else weeks - 51)
+            owner = self._owners[patient] = _Owner(*_halves(key), offset, {})
         new = self._make(owner, kind, value) if any(map(str.isalnum, value)) else value
         self._cache[patient, kind, value] = new
         return new
@@ -110,13 +128,16 @@ class Surrogates:
         return new
 
     def _name(self, owner: _Owner, word: str) -> str:
+        if (known := owner.names.get(word)) is not None:
+            return known
         plain = _plain(word)
         if word.lower() in names.NAME_KEPT or word in names.PARTICLES:
             return word
         if not plain.isalpha() or (len(plain) == 1 and plain.isascii()):
             return self._code(owner, "NAME", word)
         pool = names.FIRST_NAMES.get(plain) or ("mc" if plain.startswith("mc") and len(plain) > 4 else "surname")
-        return _like(word, self._pick(owner, "NAME", plain, pool))
+        new = owner.names[word] = _like(word, self._pick(owner, "NAME", plain, pool))
+        return new
 
     def _segment(self, owner: _Owner, text: str) -> str:
         """A part of an address. At its end a state stays, and of a ZIP code three digits (164.514(b)(2)(i)(B))."""
@@ -159,10 +180,10 @@ class Surrogates:
         for place in range(0, 32, 4):
             table = names.POOLS[pool] if place < 24 else names.INVENTED
             name = table[int.from_bytes(digest[place : place + 4], "big") % len(table)]
-            if name in self._free and name != word:
+            if name not in self._taken and name != word:
                 return name
         size = 24
-        while name == word or self._is_taken([name]):
+        while name == word or name in self._taken:
             digest, size = hashlib.sha256(digest).digest(), size + 1
             name = "".join([names.SYLLABLES[byte] for byte in digest[: size // 8]])
         return name
@@ -170,12 +191,9 @@ class Surrogates:
     def _code(self, owner: _Owner, kind: str, value: str) -> str:
         """Another code of the same form."""
         turn = 0
-        while self._is_taken(_CODE_RUN.findall((new := _scrambled(owner, kind, value, turn)).lower())):
+        while not self._taken.isdisjoint(_TELLING.findall((new := _scrambled(owner, kind, value, turn)).lower())):
             turn += 1
         return new
-
-    def _is_taken(self, words: list[str]) -> bool:
-        return bool(self._taken and words) and not self._taken.isdisjoint(hash_words(words).tolist())
 
 
 def _number(owner: _Owner, kind: str, value: str) -> str:
@@ -204,14 +222,21 @@ def _scrambled(owner: _Owner, kind: str, value: str, turn: int = 0) -> str:
     return "".join([names.OTHER[c][next(stream)] if c in names.OTHER else c for c in value])
 
 
-@cache
-def _hashes() -> dict[str, int]:
-    words = sorted({*names.INVENTED, *(word for pool in names.POOLS.values() for word in pool)})
-    return dict(zip(words, hash_words(words).tolist(), strict=True))
+def _halves(key: bytes) -> tuple[Any, Any]:
+    """SHA-256 after the first block of the inner and of the outer half of HMAC with a key of up to 64 bytes (RFC 2104)."""
+    padded = key.ljust(64, b"\0")
+    return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))
+
+
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 def _digest(owner: _Owner, kind: str, value: str) -> bytes:
-    return hmac.digest(owner.key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), "sha256")
+    """HMAC-SHA256 of a value with the key of its owner."""
+    inner, outer = owner.inner.copy(), owner.outer.copy()
+    inner.update(f"{kind}\0{value}".encode("utf-8", "surrogatepass"))
+    outer.update(inner.digest())
+    return bytes(outer.digest())
 
 
 def _draw(owner: _Owner, kind: str, value: str) -> int:

@@ -34,8 +34,8 @@ class Tokens:
 
     start, end: offsets in `text`, which is all notes with edges between them. first: of each note, the offset of its first
     character. kind: MARK to EDGE. shape: LOWER to NO_CASE. word: hash of the letters, or of the mark; of digits, their number.
-    mark: the first character, folded. head, tail: hashes of the first and the last three letters. gap: whether a space stands
-    before. value: of up to 8 digits.
+    mark: the first character, folded. gap: whether a space stands before. value: of up to 8 digits. sums: of `text`, what
+    stretches are hashed from.
     """
 
     text: str
@@ -46,13 +46,20 @@ class Tokens:
     shape: Bytes
     word: Hashes
     mark: npt.NDArray[Any]
-    head: Hashes
-    tail: Hashes
     gap: npt.NDArray[np.bool_]
     value: Ints
+    sums: Hashes
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def heads(self, rows: Ints) -> Hashes:
+        """The hash of the first three letters of some tokens."""
+        return _stretch(self.sums, self.start[rows], np.minimum(self.end[rows], self.start[rows] + 3))
+
+    def tails(self, rows: Ints) -> Hashes:
+        """The hash of the last three letters of some tokens."""
+        return _stretch(self.sums, np.maximum(self.start[rows], self.end[rows] - 3), self.end[rows])
 
 
 def tokenize(texts: Sequence[str]) -> Tokens:
@@ -85,8 +92,6 @@ def tokenize(texts: Sequence[str]) -> Tokens:
     sums = _prefix_sums(folded)
     length = end - start
     word = _stretch(sums, start, end)
-    head = _stretch(sums, start, np.minimum(end, start + 3))
-    tail = _stretch(sums, np.maximum(start, end - 3), end)
     digits = np.flatnonzero(kind == DIGITS)
     value = _values(folded, start, length, digits)
     word[digits] = (np.minimum(value[digits], 9999) * 16 + np.minimum(length[digits], 12)).astype(np.uint64)
@@ -94,7 +99,7 @@ def tokenize(texts: Sequence[str]) -> Tokens:
     np.cumsum(upper, out=uppers[1:])
     mark = folded[start]
     shape = _shapes(uppers[end] - uppers[start], upper[start] == 1, length, kind, mark)
-    return Tokens(text, first, start, end, kind, shape, word, mark, head, tail, gap, value)
+    return Tokens(text, first, start, end, kind, shape, word, mark, gap, value, sums)
 
 
 def hash_words(words: Sequence[str]) -> Hashes:

@@ -48,7 +48,8 @@ def add_votes(
 ) -> list[list[Span]]:
     """The spans of each note with those that the voter adds: none overlapping, nothing that was masked left out.
 
-    doubtful: where the words are, in each note, that the engine was unsure of. Only their sentences are read, equal ones once.
+    doubtful: where the words are, in each note, that the engine was unsure of. Only their sentences are read, equal ones once,
+    and only votes for such a word count: those for words that the engine is sure of are wrong more often than right.
     """
     places: dict[str, list[tuple[int, int]]] = {}
     for note, (text, words) in enumerate(zip(texts, doubtful, strict=True)):
@@ -58,7 +59,8 @@ def add_votes(
     for (sentence, where), found in zip(places.items(), voter.spans(list(places)) if places else [], strict=True):
         counted = [span for span in found if _counts(span.type, sentence[span.start : span.end])]
         for note, shift in where:
-            result[note] += [Span(shift + start, shift + end, kind) for start, end, kind in counted]
+            votes = [Span(shift + start, shift + end, kind) for start, end, kind in counted]
+            result[note] += [vote for vote in votes if any(a < vote.end and b > vote.start for a, b in doubtful[note])]
     return [_united(more, len(some), text) for more, some, text in zip(result, spans, texts, strict=True)]
 
 

@@ -110,7 +110,7 @@ def measure(texts: list[Filled], table: Hashes, threshold: int) -> Scores:
     found: list[list[Span]] = []
     for at in range(0, len(texts), 64):
         batch = [one.text for one in texts[at : at + 64]]
-        found += engine.findings(engine.mark(batch, None, table, threshold)).spans(len(batch))
+        found += engine.findings(engine.mark(engine.look(batch), None, table, threshold)).spans(len(batch))
     notes = [
         GoldNote(str(row), one.text, tuple(Span(*span) for span in one.gold), tuple(Span(*span) for span in one.neutral))
         for row, one in enumerate(texts)

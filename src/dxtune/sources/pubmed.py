@@ -24,7 +24,7 @@ from dxtune.sources.pubmed_parse import Article, from_medline, from_xml
 from dxtune.sources.pubmed_rows import MEDLINE, Deleted, medline_ends, xml_ends
 from dxtune.sources.table_files import File, find
 
-DELETED, SUPERSEDED = "deleted from PubMed", "another version is used"
+DELETED, SUPERSEDED = (records.LEFT_OUT + reason for reason in ("deleted from PubMed", "another version is used"))
 
 
 class Row(NamedTuple):
@@ -121,7 +121,7 @@ def _losers(events: pl.DataFrame) -> pl.DataFrame:
 
     >>> events = {"pmid": [1, 2, 1, 3, 3], "version": [1] * 5, "file": [0, 0, 1, 0, 1], "row": [1, 2, 1, 3, 0]}
     >>> _losers(pl.DataFrame(events)).rows()
-    [(0, 1, 'another version is used'), (0, 3, 'deleted from PubMed')]
+    [(0, 1, 'left out: another version is used'), (0, 3, 'left out: deleted from PubMed')]
     """
     again = events.filter(pl.col("pmid").is_duplicated()).with_row_index("at")
     last = pl.col("at") == pl.col("at").max().over("pmid", "version")
@@ -212,7 +212,7 @@ def _record(article: Article, classes: tuple[str, ...], settings: Collect, task:
         return f"no {settings.pubmed_labels.replace('_', ' ')}"
     found = sorted(set(headings) & set(classes))
     if task == "classification" and len(found) != 1:
-        return f"{'more than one' if found else 'none'} of collect.pubmed_classes"
+        return records.LEFT_OUT + ("more than one class" if found else "none of the classes")
     text = f"{article.title}\n{article.abstract}".strip()
     if "\x00" in text:
         return "NUL byte"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from dxtune import records
 from dxtune.sources.pubmed_rows import broken, parse_xml
 from dxtune.sources.table_files import File
 
@@ -38,7 +39,7 @@ def from_xml(file: File, tag: str, data: bytes, line: int) -> Article | str:
     if len(root) != 1 or root[0].tag not in ("PubmedArticle", "PubmedBookArticle"):
         raise broken(file, line, "found another element than a citation")
     if root[0].tag == "PubmedBookArticle":
-        return "a book, not an article"
+        return records.LEFT_OUT + "a book, not an article"
     citation = root[0].find("MedlineCitation")
     article = citation.find("Article") if citation is not None else None
     if citation is None or article is None:

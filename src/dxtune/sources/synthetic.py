@@ -7,10 +7,12 @@ among findings that mean nothing. Like a real export it has follow-ups, duplicat
 come patient by patient from one seed each, so that more notes leave the first ones as they were.
 """
 
+import hashlib
 import math
 import random
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
 from itertools import count, islice
 from pathlib import Path
 
@@ -18,6 +20,8 @@ import polars as pl
 
 from dxtune.params import Collect
 from dxtune.records import GOLD_SPANS, QUARANTINE, RAW
+from dxtune.shards import ROWS_PER_SHARD
+from dxtune.sources.pieces import Batch, Piece
 from dxtune.sources.synthetic_identity import make_patient, make_visits
 from dxtune.sources.synthetic_knowledge import Knowledge, load_knowledge
 from dxtune.sources.synthetic_text import LONG_WORD, Span, swap, write_note
@@ -51,14 +55,35 @@ class _Row:
     origin: str = "new"
 
 
-def collect(settings: Collect) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, float | int]]:
+def pieces(settings: Collect, task: str) -> Iterator[Piece]:
+    """The rows, ROWS_PER_SHARD a piece. task: classification (params.py sees to that).
+
+    All notes are made here, at once: they are a few thousand, and half a second of work for each thousand.
+    """
+    notes, quarantine, _ = _collected(settings.path, settings.seed, settings.notes)
+    knowledge = Path(settings.path).read_bytes()
+    for start in range(0, settings.notes, ROWS_PER_SHARD):
+        end = min(start + ROWS_PER_SHARD, settings.notes)
+        number = pl.col("note_id").str.slice(1).cast(pl.Int64)
+        batch = Batch(notes.filter(number.is_between(start + 1, end)), quarantine.filter(number.is_between(start + 1, end)))
+        key = hashlib.blake2b(f"{settings.seed} {start} {end}\n".encode() + knowledge, digest_size=32)
+        yield Piece(key.hexdigest(), end - start, partial(Batch, *batch))
+
+
+def facts(settings: Collect) -> dict[str, float | int | str]:
+    """Counts and shares of the records, and the accuracy that no classifier can beat."""
+    return dict(_collected(settings.path, settings.seed, settings.notes)[2])
+
+
+@lru_cache(maxsize=1)
+def _collected(path: str, seed: int, notes: int) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, float | int]]:
     """The records (raw columns, subgroups, gold_spans, posterior), the quarantine table, and facts about the source.
 
-    `posterior` is of the label as recorded, labels in sorted order. Records and quarantined rows are `settings.notes`
-    together. Raises DataError where the table in `settings.path` is missing or wrong.
+    `posterior` is of the label as recorded, labels in sorted order. Records and quarantined rows are `notes` together.
+    Raises DataError where the table in `path` is missing or wrong.
     """
-    knowledge = load_knowledge(Path(settings.path))
-    rows = list(islice(_rows(knowledge, settings.seed), settings.notes))
+    knowledge = load_knowledge(Path(path))
+    rows = list(islice(_rows(knowledge, seed), notes))
     good, bad = [], []
     for number, row in enumerate(rows, start=1):
         note_id = f"N{number:06d}"

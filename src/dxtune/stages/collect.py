@@ -2,57 +2,95 @@
 
     dxtune collect
 
-Rows that cannot be used go to data/raw/quarantine.parquet with a reason: rows in = records + quarantine.
+Piece by piece: what was made of a piece that has not changed is left as it stands. Rows that cannot be used go to
+data/raw/quarantine with a reason: rows in = records + quarantine.
 """
 
-import os
+import importlib
 import re
-from importlib import import_module
+from collections import Counter
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from dxtune import records, shards
+from dxtune import records
 from dxtune.errors import DataError
 from dxtune.params import Collect, Params
 from dxtune.paths import Paths
+from dxtune.shards import iter_shards, versions, write_json
+from dxtune.shards.code import canonical, digest, fingerprint
+from dxtune.sources import store
+
+LABELS = {"classification": pl.col("label"), "multilabel": pl.col("labels").explode().drop_nulls()}
+"""Of each task that has classes, their names."""
+NOT_IN_RECORDS = {"max_quarantined_share", "notes", "path"}
+"""Settings that change no record: what they change of the pieces, the pieces' keys say."""
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes data/raw and metrics/collect.json. Raises DataError where the source cannot be trained on."""
-    settings = params.collect
-    if settings.source == "synthetic":
-        from dxtune.sources.synthetic import collect
-
-        facts: dict[str, float | int | str]
-        notes, quarantine, facts = collect(settings)  # type: ignore[assignment]
-    else:
-        source = import_module(f"dxtune.sources.{settings.source}")
-        batches = [piece.read() for piece in source.pieces(settings, params.task)]
-        notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
-        facts = source.facts(settings)
-
-    for column in (*settings.subgroup_columns, *settings.identifier_columns):
-        records.check(notes, {**records.columns(params.task), column: pl.String}, f"source {settings.source}")
-    rows = int(facts.get("rows", notes.height + quarantine.height))
-    if rows != notes.height + quarantine.height:
-        raise DataError(
-            f"expected {rows} rows in, found {notes.height} records and {quarantine.height} in quarantine: report this bug"
-        )
-    reasons: dict[str, int] = dict(quarantine["reason"].value_counts().sort("reason").iter_rows())
-    check_quarantine(reasons, rows, settings)
-    check_labels(notes, settings)
-
+    settings, task = params.collect, params.task
+    source = importlib.import_module(f"dxtune.sources.{settings.source}")
+    along = (*settings.subgroup_columns, *settings.identifier_columns)
+    schema = {**records.columns(task), **dict.fromkeys(along, pl.String)}
+    used = settings.model_dump(exclude=NOT_IN_RECORDS)
+    made_by = digest([fingerprint(source.pieces), task, canonical(used), versions("polars", "pyarrow")])
     paths.raw.parent.mkdir(parents=True, exist_ok=True)
-    before = os.umask(0o077)  # PHI: the folder gets mode 700 as it is made, and its files 600
+    with store.private():
+        made = store.write_pieces(source.pieces(settings, task), paths.raw, made_by, schema, params.data.workers)
+        store.finish(made, paths.raw, made_by)
     try:
-        shards.write_corpus(notes, paths.raw)
-        shards.write_parquet(quarantine, paths.raw / "quarantine.parquet")
-    finally:
-        os.umask(before)
-    metrics = {"rows": rows, "records": notes.height, "quarantined": quarantine.height}
-    metrics |= {"quarantined_" + re.sub(r"\W+", "_", reason.lower()): count for reason, count in reasons.items()}
-    metrics |= {"patients": notes["patient_id"].n_unique(), "labels": notes["label"].n_unique()}
-    shards.write_json({**facts, **metrics}, paths.metrics / "collect.json")
+        metrics = check(paths.raw, sum(piece["rows"] for piece in made), settings, task)
+    except DataError:
+        (paths.raw / "manifest.json").unlink()  # finished pieces stay, but this is no corpus to work with
+        raise
+    write_json({**source.facts(settings), **metrics}, paths.metrics / "collect.json")
+
+
+def check(raw: Path, rows: int, settings: Collect, task: str) -> dict[str, int]:
+    """The counts of a corpus of records. Raises DataError where it cannot be trained on. Memory: 24 bytes a record."""
+    counts: Counter[str] = Counter()
+    for _, quarantine in iter_shards(raw / store.QUARANTINE, ["reason"]):
+        counts.update(quarantine["reason"].to_list())
+    left_out = {reason: counts[reason] for reason in sorted(counts) if reason.startswith(records.LEFT_OUT)}
+    unusable = {reason: counts[reason] for reason in sorted(counts) if reason not in left_out}  # not chosen to be left out
+    check_quarantine(unusable, rows, settings)
+    notes = hashes(raw, pl.col("note_id"))
+    check_ids(notes, raw, settings)
+    metrics = {"rows": rows, "records": len(notes), "quarantined": sum(unusable.values())}
+    metrics |= {"left_out": sum(left_out.values())} if left_out else {}
+    metrics |= {"quarantined_" + re.sub(r"\W+", "_", reason.lower()): count for reason, count in unusable.items()}
+    metrics |= {re.sub(r"\W+", "_", reason.lower()): count for reason, count in left_out.items()}
+    metrics |= {"patients": len(np.unique(hashes(raw, pl.col("patient_id"))))}
+    if task in LABELS:
+        labels = hashes(raw, LABELS[task])
+        check_labels(len(np.unique(labels)), len(labels), settings)
+        metrics |= {"labels": len(np.unique(labels))}
+    return metrics
+
+
+def hashes(raw: Path, values: pl.Expr) -> npt.NDArray[np.uint64]:
+    """The 64-bit hashes of a column of all shards, in order: enough to count and to compare, whatever stands there."""
+    columns = values.meta.root_names()
+    return np.concatenate([frame.select(values.hash(0)).to_series().to_numpy() for _, frame in iter_shards(raw, columns)])
+
+
+def check_ids(notes: npt.NDArray[np.uint64], raw: Path, settings: Collect) -> None:
+    """Raises DataError where a note's id is another one's too. notes: the hashes of all ids, in order."""
+    ordered = np.sort(notes)
+    suspects = ordered[1:][ordered[1:] == ordered[:-1]]
+    seen: dict[str, str] = {}
+    for name, frame in iter_shards(raw, ["note_id"]) if len(suspects) else ():
+        for row in np.flatnonzero(np.isin(frame["note_id"].hash(0).to_numpy(), suspects)).tolist():
+            note_id, place = frame["note_id"][row], f"record {row + 1} of {raw.name}/{name}"
+            if note_id in seen:
+                raise DataError(
+                    f"column {settings.note_id_column!r}: expected an id of its own for each note, found {note_id!r} again in "
+                    f"{place} (first in {seen[note_id]}): remove one of the rows, or set collect.note_id_column to null"
+                )
+            seen[note_id] = place
 
 
 def check_quarantine(reasons: dict[str, int], rows: int, settings: Collect) -> None:
@@ -66,15 +104,15 @@ def check_quarantine(reasons: dict[str, int], rows: int, settings: Collect) -> N
         )
 
 
-def check_labels(notes: pl.DataFrame, settings: Collect) -> None:
+def check_labels(labels: int, values: int, settings: Collect) -> None:
     """Raises DataError where the label column holds one class only, or something else than classes."""
-    labels, column = notes["label"].n_unique(), settings.label_column
+    column = settings.label_column
     if labels < 2:
         raise DataError(
             f"column {column!r}: expected 2 labels or more, found {labels}: set collect.label_column to the diagnosis"
         )
-    if labels * 2 > notes.height:  # an id or a name, which must not become a label: labels stand in metrics
+    if labels * 2 > values:  # an id or a name, which must not become a label: labels stand in metrics
         raise DataError(
-            f"column {column!r}: expected classes of several notes each, found {labels} different values in {notes.height} "
+            f"column {column!r}: expected classes of several notes each, found {labels} different values in {values} "
             "records: set collect.label_column to the column with the diagnosis"
         )

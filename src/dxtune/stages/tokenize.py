@@ -7,46 +7,55 @@ metrics/tokenize.json.
 """
 
 import shutil
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
 from dxtune.records import PROCESSED, TOKENS, check
-from dxtune.shards import read_corpus, write_corpus, write_json
+from dxtune.shards import Result, map_shards, versions, write_json
 from dxtune.training.base_model import find_base_model, load_tokenizer
 
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
+COUNTS = ("notes", "tokens", "truncated", "unknown")
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the token ids of every split. Raises DataError where more notes are cut than params allow."""
     base = find_base_model(params.model)
     tokenizer = load_tokenizer(base)
-    tokenizer.enable_truncation(max_length=params.tokenize.max_tokens)
+    encode = partial(encode_shard, tokenizer.to_str(), params.tokenize.max_tokens)
     metrics: dict[str, float] = {"max_tokens": params.tokenize.max_tokens}
-    notes = tokens = truncated = unknown = 0
-    unknown_id = tokenizer.token_to_id(getattr(tokenizer.model, "unk_token", None) or "[UNK]")
+    total = dict.fromkeys(COUNTS, 0)
 
     shutil.rmtree(paths.tokens, ignore_errors=True)
     for split in SPLITS:
-        frame = check(read_corpus(paths.processed / split), PROCESSED, f"data/processed/{split}")
-        encodings = tokenizer.encode_batch_fast(frame["text"].to_list())
-        ids = [encoding.ids for encoding in encodings]
-        table = frame.select("note_id", "patient_id", "label_id").with_columns(
-            pl.Series("input_ids", ids, dtype=TOKENS["input_ids"]),
-            pl.Series("length", [len(row) for row in ids], dtype=pl.Int32),
+        facts = map_shards(
+            encode,
+            paths.processed / split,
+            {"tokens": paths.tokens / split},
+            stage="tokenize",
+            settings=versions("tokenizers"),
+            data=params.data,
+            cache_folder=paths.shard_cache,
         )
-        write_corpus(check(table, TOKENS, f"data/tokens/{split}"), paths.tokens / split)
-        cut = sum(bool(encoding.overflowing) for encoding in encodings)
-        metrics[f"{split}_mean_tokens"] = round(int(table["length"].sum()) / table.height, 3)
-        metrics[f"{split}_truncated_share"] = round(cut / table.height, 6)
-        notes, tokens, truncated = notes + table.height, tokens + int(table["length"].sum()), truncated + cut
-        unknown += sum(row.count(unknown_id) for row in ids)
+        count = {name: sum(shard[name] for shard in facts) for name in COUNTS}
+        metrics[f"{split}_mean_tokens"] = round(count["tokens"] / count["notes"], 3)
+        metrics[f"{split}_truncated_share"] = round(count["truncated"] / count["notes"], 6)
+        total = {name: total[name] + count[name] for name in COUNTS}
 
-    metrics |= {"notes": notes, "mean_tokens": round(tokens / notes, 3)}
-    metrics |= {"truncated_share": round(truncated / notes, 6), "unknown_token_share": round(unknown / tokens, 6)}
+    notes, truncated = total["notes"], total["truncated"]
+    metrics |= {"notes": notes, "mean_tokens": round(total["tokens"] / notes, 3)}
+    metrics |= {
+        "truncated_share": round(truncated / notes, 6),
+        "unknown_token_share": round(total["unknown"] / total["tokens"], 6),
+    }
     if metrics["truncated_share"] > params.tokenize.max_truncated_share:
         raise DataError(
             f"{truncated} of {notes} notes are longer than tokenize.max_tokens = {params.tokenize.max_tokens} and would be "
@@ -54,7 +63,6 @@ def run(params: Params, paths: Paths) -> None:
             "(slower) or the limit"
         )
 
-    tokenizer.no_truncation()
     (paths.tokens / "tokenizer").mkdir()
     tokenizer.save(str(paths.tokens / "tokenizer" / "tokenizer.json"))
     for name in TOKENIZER_FILES:
@@ -62,3 +70,40 @@ def run(params: Params, paths: Paths) -> None:
             shutil.copyfile(base / name, paths.tokens / "tokenizer" / name)
     shutil.copyfile(paths.processed / "labels.json", paths.tokens / "labels.json")
     write_json(metrics, paths.metrics / "tokenize.json")
+
+
+def encode_shard(tokenizer: str, max_tokens: int, frame: pl.DataFrame) -> Result:
+    """The token ids of one shard, and how many notes, tokens, cut notes and unknown tokens it has.
+
+    tokenizer: its tokenizer.json, and not its path, so that a worker on another machine has it too.
+    """
+    check(frame, PROCESSED, "data/processed")
+    encoder = _tokenizer(tokenizer, max_tokens)
+    encodings = encoder.encode_batch_fast(frame["text"].to_list())
+    rows = [encoding.ids for encoding in encodings]
+    length = np.fromiter(map(len, rows), np.int32, len(rows))
+    ids = np.fromiter(chain.from_iterable(rows), np.int32, int(length.sum()))
+    offsets = np.concatenate([[0], np.cumsum(length, dtype=np.int32)]).astype(np.int32)
+    column = pl.from_arrow(pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids)))
+    assert isinstance(column, pl.Series)
+    table = frame.select("note_id", "patient_id", "label_id").with_columns(
+        column.alias("input_ids"), pl.Series("length", length, dtype=pl.Int32)
+    )
+    full = np.flatnonzero(length >= max_tokens).tolist()
+    unknown = encoder.token_to_id(getattr(encoder.model, "unk_token", None) or "[UNK]")
+    counts = {
+        "notes": table.height,
+        "tokens": len(ids),
+        "truncated": sum(bool(encodings[row].overflowing) for row in full),
+        "unknown": 0 if unknown is None else int((ids == unknown).sum()),
+    }
+    return Result({"tokens": check(table, TOKENS, "data/tokens")}, counts)
+
+
+@lru_cache(maxsize=1)  # a worker makes it once, not for each shard
+def _tokenizer(text: str, max_tokens: int) -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.enable_truncation(max_length=max_tokens)
+    return tokenizer

@@ -1,0 +1,38 @@
+"""A corpus on disk, and a function mapped over it: shard by shard, resumably, on one core, many, or a Ray cluster."""
+
+from dxtune.shards.code import versions
+from dxtune.shards.corpus import (
+    MANIFEST,
+    ROWS_PER_SHARD,
+    assemble,
+    count_rows,
+    iter_shards,
+    read_columns,
+    read_corpus,
+    read_shard,
+    shards_of,
+    write_corpus,
+    write_json,
+    write_parquet,
+    write_text,
+)
+from dxtune.shards.mapping import Result, map_shards
+
+__all__ = [
+    "MANIFEST",
+    "ROWS_PER_SHARD",
+    "Result",
+    "assemble",
+    "count_rows",
+    "iter_shards",
+    "map_shards",
+    "read_columns",
+    "read_corpus",
+    "read_shard",
+    "shards_of",
+    "versions",
+    "write_corpus",
+    "write_json",
+    "write_parquet",
+    "write_text",
+]

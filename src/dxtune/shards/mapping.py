@@ -1,0 +1,105 @@
+"""map_shards: a function over the shards of a corpus, each shard once.
+
+The key of a shard is a hash of its bytes, of the function's code and arguments, of its settings, and of FORMAT.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from dxtune.errors import DataError
+from dxtune.params import Data
+from dxtune.shards import cache, code, workers
+from dxtune.shards.corpus import assemble, join, read_bytes, read_shard, shards_of, to_parquet
+from dxtune.shards.progress import Progress
+
+FORMAT = 1
+"""Of the shards in the cache: another number, and none of the old ones counts."""
+GB = 1 << 30
+
+
+class Result(NamedTuple):
+    """What a function makes of one shard: tables, by name, and facts that JSON can hold, such as counts."""
+
+    tables: dict[str, pl.DataFrame]
+    facts: dict[str, Any]
+
+
+def map_shards(
+    fn: Callable[..., Result],
+    source: Path | str | Sequence[Path | str],
+    targets: Mapping[str, Path],
+    *,
+    stage: str,
+    settings: Mapping[str, object],
+    data: Data,
+    cache_folder: Path,
+    only: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """The facts of each shard of `source`, in its order, once `targets` hold what `fn` made of them.
+
+    fn: a module-level function, or a functools.partial of one, from a shard's frame to a Result; where `source` is several
+    corpora with shards of the same names, from a frame of each. What it returns must depend on them, its code, its arguments
+    and `settings` alone (`versions` of packages other than polars and pyarrow belong there): a shard that was made before, in
+    whatever run, is not made again. It must not return PHI: that is kept in `cache_folder`/<stage>/ (Paths.shard_cache).
+    source: folders, or fsspec URLs of folders. targets: of each table the corpus that it goes to, written when all shards are
+    done; tables that are not named there are kept in the cache alone. only: names of shards, if not all.
+    Raises what fn raises; then the targets are as they were, and what is finished is kept.
+    """
+    sources = [source] if isinstance(source, Path | str) else list(source)
+    rows = [shards_of(each) for each in sources]
+    names = [name for name in rows[0] if only is None or name in only]
+    for each, its in zip(sources, rows, strict=True):
+        if lacking := [name for name in names if name not in its]:
+            raise DataError(f"{each}: expected the shards of {sources[0]}, {lacking[0]} is missing: run dvc repro again")
+    writers = code.versions("polars", "pyarrow")
+    fixed = code.digest([FORMAT, writers, code.fingerprint(fn), code.canonical(settings)])
+    keys = {name: _key(fixed, [join(each, name) for each in sources]) for name in names}
+    done = {name: entry for name in names if (entry := cache.find(cache_folder / stage / keys[name]))}
+
+    jobs = [
+        (number, ([(_absolute(each), name, its[name]) for each, its in zip(sources, rows, strict=True)],))
+        for number, name in enumerate(names)
+        if name not in done
+    ]
+    with Progress(stage, sum(rows[0][name] for name in names)) as progress:
+        progress.skip(sum(rows[0][name] for name in done))
+        for number, (tables, facts) in _call(partial(_make, fn), jobs, data):
+            name = names[number]
+            done[name] = cache.keep(cache_folder / stage / keys[name], tables, facts)
+            progress.add(rows[0][name])
+    for table, target in targets.items():
+        files = {name: done[name].files[table] for name in names}
+        assemble(files, {name: done[name].rows[table] for name in names}, target)
+    cache.evict(cache_folder, int(data.cache_gb * GB))
+    return [done[name].facts for name in names]
+
+
+def _key(fixed: str, paths: Sequence[str]) -> str:
+    return code.digest([fixed, *(hashlib.blake2b(read_bytes(path), digest_size=20).hexdigest() for path in paths)])
+
+
+def _absolute(folder: Path | str) -> str:
+    """The folder as a worker on another machine, with the same disk, finds it."""
+    return str(folder) if "://" in str(folder) else str(Path(folder).absolute())
+
+
+def _call(fn: Callable[..., Any], jobs: Iterable[workers.Job], data: Data) -> Iterator[tuple[int, Any]]:
+    jobs = list(jobs)
+    if data.engine == "ray" and jobs:
+        return workers.call_all_on_ray(fn, jobs, data.workers, data.ray_address)
+    return workers.call_all(fn, jobs, data.workers)
+
+
+def _make(
+    fn: Callable[..., Result], shards: Sequence[tuple[str, str, int]]
+) -> tuple[dict[str, tuple[bytes, int]], dict[str, Any]]:
+    """The tables of one shard as parquet files with their rows, and its facts as JSON gives them back."""
+    result = fn(*(read_shard(*shard) for shard in shards))
+    facts: dict[str, Any] = json.loads(json.dumps(result.facts, allow_nan=False))
+    return {name: (to_parquet(table), table.height) for name, table in result.tables.items()}, facts
