@@ -63,7 +63,7 @@ def scan(file: File) -> tuple[File, Place, Iterator[Rows | Deleted]]:
             break
     if not head.strip():
         raise DataError(f"{file.name}: expected citations, found an empty file: replace it or take it out of collect.files")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in head[:100]:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in head[:4]:
         raise _encoding(file, "UTF-16")
     if file.format in MEDLINE:
         first = len(head) - len(head.lstrip())
