@@ -125,7 +125,9 @@ def _section(element: etree._Element) -> str:
 
 def _text(element: etree._Element | None) -> str:
     """All text of an element without its markup (<i>, <sub>, MathML ...), white space as single spaces."""
-    return " ".join("".join(element.itertext()).split()) if element is not None else ""
+    if element is None:
+        return ""
+    return " ".join(("".join(element.itertext()) if len(element) else element.text or "").split())
 
 
 def _names(elements: Iterable[etree._Element]) -> list[str]:

@@ -28,6 +28,8 @@ YEAR = {
     **dict.fromkeys(XML, re.compile(rb"<PubDate>\s*<(?:Year|MedlineDate)>\s*(?:[A-Za-z-]+ )?((?:1[5-9]|20)\d\d)\b")),
     **dict.fromkeys(MEDLINE, re.compile(rb"(?m)^DP  - (?:[A-Za-z-]+ )?((?:1[5-9]|20)\d\d)\b")),
 }
+SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+PARSER = etree.XMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, **SAFE)
 ENCODING = re.compile(rb"encoding\s*=\s*[\"']([\w.:-]{1,40})[\"']")
 
 
@@ -78,7 +80,7 @@ def scan(file: File) -> tuple[File, Place, Iterator[Rows | Deleted]]:
     start = Place(offset=mark).behind(head[:end], 0)
     if tag.endswith(b"/>"):
         return file, start, iter([])
-    return file._replace(header=(tag.decode("utf-8"),)), start, _xml_rows(file, tag, start, head[end:], stream)
+    return file._replace(header=(tag.decode("utf-8"),)), start, _xml_rows(file, tag, start.lines + 1, head[end:], stream)
 
 
 def citation(data: bytes, start: int, format: str) -> Citation | None:
@@ -136,12 +138,8 @@ def parse_xml(file: File, tag: str, data: bytes, line: int) -> etree._Element:
     No entity is expanded, nothing is fetched, and the limits of libxml2 on depth and size hold. The message has the kind of
     error only: libxml2's own would quote the file.
     """
-    parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
-        remove_comments=True, remove_pis=True,
-    )  # fmt: skip
     try:
-        return etree.fromstring(tag.encode() + data + f"</{ROOT}>".encode(), parser)
+        return etree.fromstring(tag.encode() + data + f"</{ROOT}>".encode(), PARSER)
     except etree.XMLSyntaxError as error:
         last = error.error_log.last_error
         kind = last.type_name.removeprefix("ERR_").replace("_", " ").lower() if last is not None else "no element"
@@ -193,52 +191,50 @@ def _encoding(file: File, found: str) -> DataError:
     )
 
 
-def _xml_rows(file: File, tag: bytes, place: Place, rest: bytes, stream: Iterator[bytes]) -> Iterator[Rows | Deleted]:
+def _xml_rows(file: File, tag: bytes, line: int, rest: bytes, stream: Iterator[bytes]) -> Iterator[Rows | Deleted]:
     while True:
         if ends := xml_ends(rest):
-            rows = Rows(rest[: ends[-1]], np.array(ends, dtype=np.int64))
-            yield rows
-            place, rest = place.behind(rows.data, rows.height), rest[ends[-1] :]
+            yield Rows(rest[: ends[-1]], np.array(ends, dtype=np.int64))
+            line, rest = line + rest.count(b"\n", 0, ends[-1]), rest[ends[-1] :]
         if len(rest) > MAX_CITATION_BYTES:
-            raise broken(file, place.lines + 1, f"found a citation of over {MAX_CITATION_BYTES >> 20} MB")
+            raise broken(file, line, f"found a citation of over {MAX_CITATION_BYTES >> 20} MB")
         block = next(stream, None)
         if block is None:
             break
         rest += block
-    yield _end(file, tag, place, rest)
+    yield _end(file, tag, line, rest)
 
 
-def _end(file: File, tag: bytes, place: Place, rest: bytes) -> Deleted:
+def _end(file: File, tag: bytes, line: int, rest: bytes) -> Deleted:
     """What stands behind the last citation. Raises DataError where the file is cut, or goes on."""
     closing = rest.rfind(b"</")
     if closing < 0 or rest[closing:].split() != [f"</{ROOT}>".encode()]:
-        raise broken(file, place.lines + rest.count(b"\n") + 1, f"found its end before </{ROOT}>: it is cut")
-    root = parse_xml(file, tag.decode("utf-8"), rest[:closing], place.lines + 1)
+        raise broken(file, line + rest.count(b"\n"), f"found its end before </{ROOT}>: it is cut")
+    root = parse_xml(file, tag.decode("utf-8"), rest[:closing], line)
     if other := [element for element in root if element.tag != "DeleteCitation"]:
-        raise broken(file, place.lines + (other[0].sourceline or 1), "found another element than a citation")
+        raise broken(file, line + (other[0].sourceline or 1) - 1, "found another element than a citation")
     numbers = root.findall("DeleteCitation/PMID")
     found = [VERSION.match(etree.tostring(number, with_tail=False)) for number in numbers]
     if not all(found):
-        raise broken(file, place.lines + 1, "found a deleted citation whose PMID is no number")
+        raise broken(file, line, "found a deleted citation whose PMID is no number")
     return Deleted([Citation(int(match[2]), int(match[1] or 1)) for match in found if match])
 
 
 def _medline_rows(file: File, rest: bytes, stream: Iterator[bytes]) -> Iterator[Rows | Deleted]:
-    place = Place()
+    before = 0
     while True:
         ends = medline_ends(rest)
         block = next(stream, None)
         if block is None and rest:
             ends.append(len(rest))
         if ends:
-            rows = Rows(rest[: ends[-1]], np.array(ends, dtype=np.int64))
-            yield rows
-            place, rest = place.behind(rows.data, rows.height), rest[ends[-1] :]
+            yield Rows(rest[: ends[-1]], np.array(ends, dtype=np.int64))
+            before, rest = before + len(ends), rest[ends[-1] :]
         if block is None:
             return
         rest += block
         if len(rest) > MAX_CITATION_BYTES + len(block):
             raise DataError(
-                f"{file.name}, behind citation {place.rows}: expected citations of up to {MAX_CITATION_BYTES >> 20} MB, found "
+                f"{file.name}, behind citation {before}: expected citations of up to {MAX_CITATION_BYTES >> 20} MB, found "
                 "a longer one: take the file out of collect.files"
             )
