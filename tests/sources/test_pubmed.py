@@ -65,7 +65,9 @@ def article(pmid: int, **changes: Any) -> str:
     </Article>
     <MedlineJournalInfo><Country>England</Country><MedlineTA>J Ex</MedlineTA></MedlineJournalInfo>
     {f"<MeshHeadingList>{headings}</MeshHeadingList>" if headings else ""}
-    <CommentsCorrectionsList><CommentsCorrections RefType="Cites"><PMID Version="1">999</PMID></CommentsCorrections></CommentsCorrectionsList>
+    <CommentsCorrectionsList>
+      <CommentsCorrections RefType="Cites"><PMID Version="1">999</PMID></CommentsCorrections>
+    </CommentsCorrectionsList>
   </MedlineCitation>
   <PubmedData><ArticleIdList><ArticleId IdType="pubmed">{pmid}</ArticleId></ArticleIdList></PubmedData>
 </PubmedArticle>
@@ -123,11 +125,13 @@ def failure(path: Path, task: str = "classification", **changes: Any) -> str:
 
 
 def test_title_abstract_date_and_label_are_read_and_no_author(tmp_path: Path) -> None:
-    abstract = """<AbstractText Label="BACKGROUND" NlmCategory="BACKGROUND">CO<sub>2</sub> &lt; 5&#xA0;% &amp; <i>E. coli</i>.</AbstractText>
+    maths = '<mml:math xmlns:mml="http://www.w3.org/1998/Math/MathML"><mml:mi>x</mml:mi></mml:math>'
+    abstract = f"""<AbstractText Label="BACKGROUND" NlmCategory="BACKGROUND">CO<sub>2</sub> &lt; 5&#xA0;% &amp; <i>E.
+          coli</i>.</AbstractText>
         <AbstractText Label="UNLABELLED">Something
           else.</AbstractText>
         <AbstractText Label="RESULTS" NlmCategory="RESULTS"/>
-        <AbstractText>The <mml:math xmlns:mml="http://www.w3.org/1998/Math/MathML"><mml:mi>x</mml:mi></mml:math> end<!-- no -->.</AbstractText>
+        <AbstractText>The {maths} end<!-- no -->.</AbstractText>
         <CopyrightInformation>Copyright 2019.</CopyrightInformation>"""
     title = "Growth of <i>E. coli</i> in CO<sub>2</sub>."
     kept, quarantine = read(write(tmp_path / "a.xml.gz", document(article(7, title=title, abstract=abstract))))
@@ -204,7 +208,7 @@ def test_the_most_frequent_headings_are_counted_in_citations_that_are_used(tmp_p
     kept, quarantine = read(tmp_path, "multilabel", pubmed_labels="mesh", pubmed_classes=2)
     labels = dict(kept.select("note_id", "labels").iter_rows())
     assert labels == {"1": ["Humans"], "2": ["Humans"], "3": ["Zebrafish"], "10": ["Zebrafish"], "11": ["Zebrafish"]}, (
-        "Zebrafish 3, Humans 2 before Mice 2; a citation without one of them has no label, and one that is not indexed is no record"
+        "Zebrafish 3, Humans 2 before Mice 2; what is not indexed is no record"
     )
     assert (4, "no mesh") in reasons(quarantine)
     with pytest.raises(DataError, match=r"pubmed_classes = 9: expected so many different mesh, found 4"):
@@ -290,7 +294,8 @@ def test_books_and_citations_without_a_number_are_quarantined(tmp_path: Path) ->
 
 
 def test_a_medline_citation_that_is_broken_costs_no_other(tmp_path: Path) -> None:
-    text = "PMID- 1\nAB  - a\nPT  - Review\n\nPMID- 2\nno field\n\nPMID- 3\r\nAB  - c\x00\r\nPT  - Review\r\n\r\nPMID- 4\nAB  - d\nPT  - Review"
+    text = "PMID- 1\nAB  - a\nPT  - Review\n\nPMID- 2\nno field\n\n"
+    text += "PMID- 3\r\nAB  - c\x00\r\nPT  - Review\r\n\r\nPMID- 4\nAB  - d\nPT  - Review"
     kept, quarantine = read(write(tmp_path / "a.txt", text))
     assert kept.select("note_id", "text").rows() == [("1", "a"), ("4", "d")]
     assert reasons(quarantine) == [(2, "a line without a field"), (3, "NUL byte")]
@@ -333,48 +338,35 @@ def test_a_second_document_type_inside_is_refused(tmp_path: Path) -> None:
 TITLE_LINE = document(article(1)).split("<ArticleTitle>")[0].count("\n") + 1
 JORNAL_LINE = document(article(1), article(2)).split("</Journal>")[1].count("\n") + TITLE_LINE - 1
 END_LINE = document(article(1)).count("\n") + 1
+ONE = document(article(1))
+IN_TITLE = rf"a\.xml, line {TITLE_LINE}: "
+MISSPELT = article(2).replace("</Journal>", "</Jornal>")
+LATIN = '<?xml version="1.0" encoding="ISO-8859-1"?>'
+MEDLINE_LATIN = "PMID- 1\nAB  - x\n\nPMID- 2\nTI  - café\n".encode("latin-1")
+NO_NUMBER = "<DeleteCitation><PMID>x</PMID></DeleteCitation>"
 WRONG: dict[str, tuple[str, str | bytes, str]] = {
     "cut xml": ("a.xml", document(article(1), article(2))[:-900], r"a\.xml, line \d\d: .* it is cut"),
-    "no end": ("a.xml", document(article(1)).replace("</PubmedArticleSet>", ""), "it is cut"),
-    "cut gz": ("a.xml.gz", gzip.compress(document(article(1)).encode())[:-200], r"a\.xml\.gz: expected gzip data"),
+    "no end": ("a.xml", ONE.replace("</PubmedArticleSet>", ""), "it is cut"),
+    "cut gz": ("a.xml.gz", gzip.compress(ONE.encode())[:-200], r"a\.xml\.gz: expected gzip data"),
     "no gz": ("a.xml.gz", b"\x1f\x8bnothing", r"a\.xml\.gz: expected gzip data"),
-    "mismatched tags": (
-        "a.xml",
-        document(article(1), article(2).replace("</Journal>", "</Jornal>")),
-        rf"line {JORNAL_LINE}: .*tag name mismatch",
-    ),
-    "bare ampersand": ("a.xml", document(article(1, title=f"{SECRET} & x")), rf"a\.xml, line {TITLE_LINE}: "),
-    "control character": ("a.xml", document(article(1, title=f"{SECRET}\x01")), rf"a\.xml, line {TITLE_LINE}: "),
-    "Latin-1 under a UTF-8 head": (
-        "a.xml",
-        document(article(1, title=f"{SECRET} café")).encode("latin-1"),
-        rf"a\.xml, line {TITLE_LINE}: ",
-    ),
-    "Latin-1 with its head": (
-        "a.xml",
-        document(article(1), head='<?xml version="1.0" encoding="ISO-8859-1"?>'),
-        "found ISO-8859-1.*iconv",
-    ),
-    "UTF-16": ("a.xml", document(article(1)).encode("utf-16"), "found UTF-16.*iconv"),
-    "another root": (
-        "a.xml",
-        "<?xml version='1.0'?>\n<!-- x -->\n<pmc-articleset><article/></pmc-articleset>",
-        r"line 3: .*<pmc-articleset>",
-    ),
+    "mismatched tags": ("a.xml", document(article(1), MISSPELT), rf"line {JORNAL_LINE}: .*tag name mismatch"),
+    "bare ampersand": ("a.xml", document(article(1, title=f"{SECRET} & x")), IN_TITLE),
+    "control character": ("a.xml", document(article(1, title=f"{SECRET}\x01")), IN_TITLE),
+    "Latin-1 under a UTF-8 head": ("a.xml", document(article(1, title=f"{SECRET} café")).encode("latin-1"), IN_TITLE),
+    "Latin-1 with its head": ("a.xml", document(article(1), head=LATIN), "found ISO-8859-1.*iconv"),
+    "UTF-16": ("a.xml", ONE.encode("utf-16"), "found UTF-16.*iconv"),
+    "UTF-16 without a mark": ("a.txt", "PMID- 1\n".encode("utf-16-le"), "found UTF-16.*iconv"),
+    "another root": ("a.xml", "<?xml version='1.0'?>\n<!-- x -->\n<pmc-articleset/>", r"line 3: .*<pmc-articleset>"),
     "a longer root": ("a.xml", "<PubmedArticleSets></PubmedArticleSets>", "found <PubmedArticleSets>"),
     "html": ("a.xml", f"<!DOCTYPE html><html><body>{SECRET}</body></html>", "found <html>"),
     "no xml": ("a.xml", f"{SECRET},1\n", "found another or no element"),
     "empty": ("a.xml", b"", "found an empty file"),
     "foreign element": ("a.xml", document(article(1), "<Foreign/>"), "found another element than a citation"),
-    "foreign element in between": ("a.xml", document(article(1), "<Foreign/>", article(2)), "another element than a citation"),
-    "two documents": ("a.xml", document(article(1)) + document(article(2)), rf"a\.xml, line {END_LINE}: "),
+    "foreign element in between": ("a.xml", document(article(1), "<Foreign/>", article(2)), "another element"),
+    "two documents": ("a.xml", ONE + document(article(2)), rf"a\.xml, line {END_LINE}: "),
     "no medline": ("a.txt", f"\n\n{SECRET}\n", r"a\.txt, line 3: expected a line that begins with PMID-"),
-    "medline in Latin-1": (
-        "a.txt",
-        "PMID- 1\nAB  - x\n\nPMID- 2\nTI  - café\n".encode("latin-1"),
-        r"a\.txt, line 5: expected UTF-8",
-    ),
-    "deleted nothing": ("a.xml", document(article(1), "<DeleteCitation><PMID>x</PMID></DeleteCitation>"), "PMID is no number"),
+    "medline in Latin-1": ("a.txt", MEDLINE_LATIN, r"a\.txt, line 5: expected UTF-8"),
+    "deleted nothing": ("a.xml", document(article(1), NO_NUMBER), "PMID is no number"),
 }
 
 
