@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dxtune.params import Collect, Params, load_params
 from dxtune.paths import Paths
 from dxtune.sources import hub
 from dxtune.stages import collect
+from tests.sources import hub_server
 
 ROOT = Path(__file__).parents[2]
 SECRET = "SECRET NOTE"  # stands in every note: no message, and no file outside data/raw, may hold it
@@ -204,6 +206,58 @@ for given in sys.argv[1:]:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:2] == ["6 cc-by-4.0", "1 unknown"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+READ = """
+import sys
+from dxtune.errors import DataError
+from dxtune.params import Collect
+from dxtune.sources import hub
+settings = Collect.model_validate_json(sys.argv[1])
+try:
+    print([piece.read().records["label"].to_list() for piece in hub.pieces(settings, "classification")])
+    print(hub.facts(settings))
+except DataError as error:
+    print(error)
+"""
+
+
+def read_from_hub(folder: Path, home: Path, **changes: Any) -> str:
+    """What READ prints in a process of its own, for which a server on this machine is the Hub."""
+    server = hub_server.serve(folder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    given = settings("data", hub_name="owner/name", **({"hub_revision": hub_server.COMMIT} | changes)).model_dump_json()
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HF_", "XDG_")) and "proxy" not in name.lower()
+    }
+    env = kept | {"HOME": str(home), "HF_HOME": str(home / "hf"), "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
+    try:
+        command = [sys.executable, "-c", READ, given]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=120)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_pinned_dataset_of_a_hub_is_streamed_and_only_its_card_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    said = read_from_hub(parquet(tmp_path / "notes"), tmp_path / "home").splitlines()
+    assert said[0] == "[['cold', 'flu', 'cold', 'flu', 'cold', 'flu']]"
+    assert f"'dataset': 'owner/name', 'revision': '{hub_server.COMMIT}'" in said[1] and "'licence': 'cc-by-4.0'" in said[1]
+    kept = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert not [path for path in kept if SECRET.encode() in path.read_bytes() or path.suffix in (".parquet", ".arrow")]
+
+
+def test_a_revision_or_a_script_that_the_hub_has(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    folder = parquet(tmp_path / "notes")
+    assert f"expected the commit {'b' * 40}, found none" in read_from_hub(folder, tmp_path / "home", hub_revision="b" * 40)
+    (folder / "name.py").write_text("raise SystemExit(1)")
+    assert "found a loading script: code of a dataset is never run" in read_from_hub(folder, tmp_path / "home")
 
 
 # ---- what is refused ----
