@@ -62,6 +62,26 @@ def key_() -> None:
     typer.echo(f"{key.RECORD}: {key.record(root, key.secret_key(root))}")
 
 
+@app.command("cache")
+def cache_(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all of it: the next run makes every shard again.")] = False,
+) -> None:
+    """Show the finished shards that are kept for the next run, by stage: number, size, last use. The limit is data.cache_gb."""
+    from datetime import datetime
+
+    from dxtune.paths import Paths
+    from dxtune.shards import cache
+
+    folder = Paths().shard_cache
+    if clear:
+        cache.clear(folder)
+    for stage, kept in (found := cache.usage(folder)).items():
+        used = datetime.fromtimestamp(kept.last_use).astimezone()
+        typer.echo(f"{stage:<12} {kept.shards:>8,} shards {kept.bytes / 1e6:>10,.1f} MB  last used {used:%Y-%m-%d %H:%M}")
+    total = sum(kept.bytes for kept in found.values())
+    typer.echo(f"{'all':<12} {sum(kept.shards for kept in found.values()):>8,} shards {total / 1e6:>10,.1f} MB  in {folder}")
+
+
 @app.command("deid-eval")
 def deid_eval(
     gold: Annotated[

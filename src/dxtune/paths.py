@@ -23,8 +23,8 @@ class Paths:
 
     @property
     def audit(self) -> Path:
-        """What was masked, where and why: offsets and keyed hashes, no text."""
-        return self.root / "data/deidentification_audit.parquet"
+        """Corpus of what was masked, where and why: offsets and keyed hashes, no text."""
+        return self.root / "data/deidentification_audit"
 
     @property
     def processed(self) -> Path:

@@ -45,7 +45,7 @@ DEIDENTIFIED: Schema = {
     "split": pl.String,
 }
 
-# data/deidentification_audit.parquet: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
+# data/deidentification_audit: one row a span, in offsets of the raw note. `rule`: why; `confidence`: 0 to 1, of the
 # scorer;
 # `value`: keyed hash of what stood there, so that equal values can be told to be equal. No text.
 AUDIT: Schema = {

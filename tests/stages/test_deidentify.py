@@ -183,7 +183,7 @@ def test_values_of_identifier_columns_are_masked_and_go_no_further(tmp_path: Pat
 
 def test_the_audit_table_says_where_and_why_without_text(paths: Paths, settings: Callable[..., Params]) -> None:
     deidentify.run(settings(), paths)
-    table = pl.read_parquet(paths.audit)
+    table = shards.read_corpus(paths.audit)
     assert dict(table.schema) == dict(records.AUDIT)
     assert [NOTE[a:b] for a, b in table.filter(pl.col("note_id") == table["note_id"][0]).select("start", "end").iter_rows()] == [  # noqa: E501
         "Quillfeather", "441772", "3/4/2019",
@@ -191,7 +191,7 @@ def test_the_audit_table_says_where_and_why_without_text(paths: Paths, settings:
     assert table["rule"].to_list()[1:3] == ["grammar", "grammar"]
     same = table.filter(pl.col("type") == "NAME")["value"]
     assert same.len() == 2 and same.n_unique() == 1, "equal values have equal hashes"
-    assert "Quillfeather" not in paths.audit.read_bytes().decode("latin-1")
+    assert not any(b"Quillfeather" in path.read_bytes() for path in paths.audit.iterdir())
 
 
 def test_a_patient_called_like_a_verb_or_a_type_stops_nothing(tmp_path: Path, settings: Callable[..., Params]) -> None:

@@ -21,43 +21,67 @@ STRUCTURED = frozenset(
 Gold = Sequence[Mapping[str, Any]]
 
 
-def count(texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> dict[str, int | float]:
-    """How many spans of each type are masked (`spans_NAME`, ...), and the share of characters inside them.
+def tally(texts: Sequence[str], spans: Sequence[Sequence[Span]], gold: Sequence[Gold | None] | None) -> dict[str, int]:
+    """What `summary` needs to know of some notes, as counts that add up over all parts of a corpus.
 
-    >>> count(["Ada came"], [[Span(0, 3, "NAME")]])
-    {'spans_NAME': 1, 'masked_character_share': 0.375}
+    >>> tally(["Ada came"], [[Span(0, 3, "NAME")]], None)
+    {'notes': 1, 'characters': 8, 'masked_characters': 3, 'spans_NAME': 1}
     """
     kinds = Counter(span.type for some in spans for span in some)
-    masked = sum(span.end - span.start for some in spans for span in some)
-    total = sum(map(len, texts))
-    return {
+    counts = {
+        "notes": len(texts),
+        "characters": sum(map(len, texts)),
+        "masked_characters": sum(span.end - span.start for some in spans for span in some),
         **{f"spans_{kind}": kinds[kind] for kind in sorted(kinds)},
-        "masked_character_share": round(masked / max(total, 1), 6),
     }
-
-
-def recall(texts: Sequence[str], spans: Sequence[Sequence[Span]], gold: Sequence[Gold | None]) -> dict[str, Any]:
-    """How much of the known identifiers is masked; an empty dict where none are known.
-
-    `any_recall`: the share of gold spans that a span touches; `full_recall`: whose every letter and digit is covered, also by
-    type; `non_phi_lost`: the share of other characters (no white space) that are covered.
-
-    >>> recall(["Ada B came"], [[Span(0, 3, "NAME")]], [[{"start": 0, "end": 5, "type": "NAME"}]])["full_recall"]
-    0.0
-    """
+    if gold is None:
+        return counts
     notes = [
         GoldNote(str(row), text, tuple(Span(item["start"], item["end"], item["type"]) for item in known or ()))
         for row, (text, known) in enumerate(zip(texts, gold, strict=True))
     ]
     scores = score(notes, spans)
-    if not scores.spans:
-        return {}
-    return {
-        "gold_spans": scores.spans,
-        "any_recall": round(scores.any, 6),
-        "full_recall": round(scores.full, 6),
-        "full_recall_by_type": {kind: round(each.full, 6) for kind, each in scores.by_type.items()},
-        "non_phi_lost": round(scores.non_phi_lost, 6),
+    outside = sum(_visible_outside(note) for note in notes)
+    counts |= {"outside": outside, "lost": round(scores.non_phi_lost * outside)}
+    counts |= {"any": round(scores.any * scores.spans) if scores.spans else 0}
+    for kind, each in scores.by_type.items():
+        counts |= {f"gold_{kind}": each.n, f"full_{kind}": round(each.full * each.n)}
+    return counts
+
+
+def _visible_outside(note: GoldNote) -> int:
+    """How many characters of a note are neither white space nor inside a gold span."""
+    done, outside = 0, 0
+    for start, end, _ in (*sorted(note.gold), Span(len(note.text), len(note.text), "")):
+        outside += sum(map(len, note.text[done:start].split()))
+        done = max(done, end)
+    return outside
+
+
+def summary(counts: Mapping[str, int]) -> dict[str, Any]:
+    """The metrics of a corpus from its `tally`: notes, spans by type, the share of characters inside them; where gold spans
+    are known, how much of them is masked.
+
+    `any_recall`: the share of gold spans that a span touches; `full_recall`: whose every letter and digit is covered, also by
+    type; `non_phi_lost`: the share of other characters (no white space) that are covered.
+
+    >>> gold = [{"start": 0, "end": 5, "type": "NAME"}]
+    >>> summary(tally(["Ada B came"], [[Span(0, 3, "NAME")]], [gold]))["full_recall"]
+    0.0
+    """
+    kinds = [name.removeprefix("gold_") for name in sorted(counts) if name.startswith("gold_") and counts[name]]
+    gold = sum(counts[f"gold_{kind}"] for kind in kinds)
+    metrics: dict[str, Any] = {"notes": counts["notes"]}
+    metrics |= {name: counts[name] for name in sorted(counts) if name.startswith("spans_") and counts[name]}
+    metrics |= {"masked_character_share": round(counts["masked_characters"] / max(counts["characters"], 1), 6)}
+    if not gold:
+        return metrics
+    return metrics | {
+        "gold_spans": gold,
+        "any_recall": round(counts["any"] / gold, 6),
+        "full_recall": round(sum(counts[f"full_{kind}"] for kind in kinds) / gold, 6),
+        "full_recall_by_type": {kind: round(counts[f"full_{kind}"] / counts[f"gold_{kind}"], 6) for kind in kinds},
+        "non_phi_lost": round(counts["lost"] / max(counts["outside"], 1), 6),
     }
 
 
@@ -73,16 +97,18 @@ def leaks(
         again = engine.spans_of(done.texts)
         left = [{span.type for span in spans} for spans in again]
     else:
-        left = [
-            {kind for start, end, kind in spans if kind in STRUCTURED and text[start:end] in clean}
-            for text, clean, spans in zip(texts, done.texts, done.spans, strict=True)
-        ]
+        left = [structured_left(*row) for row in zip(texts, done.spans, done.texts, strict=True)]
     for kinds, clean, values in zip(left, done.texts, known or [""] * len(texts), strict=True):
         rest = PLACEHOLDER.sub(" ", clean)
         kinds |= {
             "KNOWN" for value in values.split("\n") if len(value) > 3 and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", rest)
         }
     return [(name, sorted(kinds)) for name, kinds in zip(names, left, strict=True) if kinds]
+
+
+def structured_left(text: str, spans: Sequence[Span], clean: str) -> set[str]:
+    """The types of the structured values of a note that stand in its clean text all the same."""
+    return {kind for start, end, kind in spans if kind in STRUCTURED and text[start:end] in clean}
 
 
 def versions() -> dict[str, str]:

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from dxtune.deid import engine
+from dxtune.deid.carried import Shared
 from dxtune.deid.key import fingerprint_of
-from dxtune.deid.spans import Span, replace
+from dxtune.deid.spans import Span, placeholder, replace
 from dxtune.deid.surrogates import Surrogates, words_of
 from dxtune.deid.tokens import Ints
 from dxtune.deid.vote import Voter, add_votes
@@ -61,7 +62,7 @@ class Deidentifier:
 
         known: of each note the identifiers in its structured columns, a line each; their words are masked wherever they stand.
         """
-        return self._find(texts, _patients(texts, patient_ids), known)[0]
+        return self.find(texts, _patients(texts, patient_ids), known)[0]
 
     def deidentify(
         self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
@@ -70,11 +71,18 @@ class Deidentifier:
         return self.examine(texts, patient_ids, known).texts
 
     def examine(
-        self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
+        self,
+        texts: Sequence[str],
+        patient_ids: Sequence[str] | None = None,
+        known: Sequence[str] | None = None,
+        shared: Shared | None = None,
     ) -> Deidentified:
-        """The notes without identifiers, and what was found in them, in offsets of the notes given."""
+        """The notes without identifiers, and what was found in them, in offsets of the notes given.
+
+        shared: names that these notes share with others that are looked at elsewhere.
+        """
         patients = _patients(texts, patient_ids)
-        spans, reasons = self._find(texts, patients, known)
+        spans, reasons = self.find(texts, patients, known, shared)
         if self.style == "surrogate":
             surrogates = Surrogates(
                 self._key,
@@ -84,9 +92,11 @@ class Deidentifier:
             done = [surrogates.replace(*row) for row in zip(texts, spans, patients, strict=True)]
             return Deidentified(done, spans, reasons)
         done, some = list(map(replace, texts, spans)), spans
-        while self.voter is not None and any(some):  # votes, too, until there is nothing left to vote for
-            some = self._find(done, patients, known)[0]
-            done = list(map(replace, done, some))
+        while self.voter is not None and (any(some) + (shared is not None and shared.next_round())):
+            some = self.find(done, patients, known, shared)[0]  # votes, too, until there is nothing left to vote for
+            both = [_with_later(*row) for row in zip(spans, reasons, some, texts, strict=True)]
+            spans, reasons = [its for its, _ in both], [why for _, why in both]
+            done = list(map(replace, texts, spans))
         return Deidentified(done, spans, reasons)
 
     def pseudonym(self, kind: str, value: str) -> str:
@@ -103,9 +113,14 @@ class Deidentifier:
         """Tells keys apart without telling the key."""
         return fingerprint_of(self._key)
 
-    def _find(
-        self, texts: Sequence[str], patients: Sequence[str], known: Sequence[str] | None
+    def patient_tag(self, patient: str) -> int:
+        """The pseudonym of a patient as a number of 64 bits."""
+        return int(self.digest("patient", patient), 16)
+
+    def find(
+        self, texts: Sequence[str], patients: Sequence[str], known: Sequence[str] | None = None, shared: Shared | None = None
     ) -> tuple[list[list[Span]], list[list[tuple[int, int]]]]:
+        """What to mask in each note, and of each span its rule (engine.RULES) and its margin."""
         spans: list[list[Span]] = [[] for _ in texts]
         reasons: list[list[tuple[int, int]]] = [[] for _ in texts]
         for rows in batches(texts, patients):
@@ -113,7 +128,8 @@ class Deidentifier:
             numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients[row] for row in rows))}
             owners = np.array([numbers[patients[row]] for row in rows])
             names = [known[row] for row in rows] if known else None
-            found, marked = engine.find(some, owners, names, again=self.style == "placeholder")
+            carried = shared.of([self.patient_tag(patient) for patient in numbers]) if shared is not None else None
+            found, marked = engine.find(some, owners, names, again=self.style == "placeholder", shared=carried)
             listed, why = found.spans(len(some)), found.reasons(len(some))
             if self.voter is not None:
                 before, listed = listed, add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
@@ -127,6 +143,22 @@ def _reasons(spans: list[Span], before: list[Span], why: list[tuple[int, int]]) 
     """The reasons of the spans after a vote: those that they had before it, and the vote for what is new or longer."""
     had = dict(zip(before, why, strict=True))
     return [had.get(span, (engine.RULES.index("vote"), 0)) for span in spans]
+
+
+def _with_later(
+    spans: list[Span], reasons: list[tuple[int, int]], found: list[Span], text: str
+) -> tuple[list[Span], list[tuple[int, int]]]:
+    """The spans of a note, and their reasons, with those that were found when placeholders stood for `spans`, by the votes."""
+    listed = list(zip(spans, reasons, strict=True))
+    shift, before = 0, iter([*spans, Span(len(text), len(text), "")])
+    span = next(before)
+    for start, end, kind in found:
+        while span.start + shift < start and span.end < len(text):
+            shift += len(placeholder(span, text)) - (span.end - span.start)
+            span = next(before)
+        listed.append((Span(start - shift, end - shift, kind), (engine.RULES.index("vote"), 0)))
+    listed.sort()
+    return [its for its, _ in listed], [why for _, why in listed]
 
 
 def _patients(texts: Sequence[str], patient_ids: Sequence[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon, scorer
+from dxtune.deid.carried import Names
 from dxtune.deid.spans import TYPES, Span, placeholders
 from dxtune.deid.tokens import (
     DIGITS,
@@ -178,12 +179,13 @@ def mark(
     table: Hashes | None = None,
     threshold: int | None = None,
     known: Sequence[str] | None = None,
+    shared: Names | None = None,
 ) -> Marked:
     """What is to be masked in some notes that were looked at. patients: of each note the number of its patient, whose names are
     carried from note to note.
 
     known: of each note the identifiers of its patient in structured columns, a line each; their words are always masked.
-    table, threshold: another scorer than the one that is shipped.
+    table, threshold: another scorer than the one that is shipped. shared: names in notes that are looked at elsewhere.
     """
     if table is None or threshold is None:
         table, threshold = scorer.weights()
@@ -208,7 +210,7 @@ def mark(
     owner = np.arange(len(seen.tokens.first)) if patients is None else patients
     _mask_known(seen, kind, known)
     rule[(kind > 0) & (rule == 0)] = RULES.index("known")
-    _carry(seen, kind, margin, owner)
+    _carry(seen, kind, margin, owner, shared)
     rule[(kind > 0) & (rule == 0)] = RULES.index("carried")
     _spread(seen, kind, margin, guess, -SLACK)
     rule[(kind > 0) & (rule == 0)] = RULES.index("beside")
@@ -280,18 +282,23 @@ def _eponyms(seen: Look) -> npt.NDArray[np.int32]:
     return np.asarray(capital & ~after_title & (reach | (weakly & known) | dosed), np.int32)
 
 
-def _carry(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], patients: Ints) -> None:
+def _carry(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], patients: Ints, shared: Names | None) -> None:
     """Marks a word that is surely a name elsewhere in the notes of its patient, unless its context speaks clearly against
     it."""
     tokens = seen.tokens
     names = (margin >= SURE) & (kind == NUMBER["NAME"]) & (tokens.end - tokens.start > 2) & (tokens.kind == LETTERS)
     others = np.flatnonzero((margin >= -CARRIED) & (kind == 0) & (tokens.kind == LETTERS))
     sources = np.flatnonzero(names)
-    if not len(sources) or not len(others):
+    if shared is None and not (len(sources) and len(others)):
         return
-    keys = _owned(tokens.word, patients[_notes_of(tokens)])
+    owner = patients[_notes_of(tokens)]
+    keys = _owned(tokens.word, owner)
     known = np.isin(keys[others], np.unique(keys[sources]))
     kind[others[known]] = NUMBER["NAME"]
+    if shared is not None:
+        rest = others[~known]
+        elsewhere = shared.exchange(tokens.word[sources], owner[sources], tokens.word[rest], owner[rest])
+        kind[rest[elsewhere]] = NUMBER["NAME"]
 
 
 WORDS_ARE_NO_CODES = 300
@@ -465,18 +472,25 @@ def findings(marked: Marked) -> Findings:
 
 
 def find(
-    texts: Sequence[str], patients: Ints, known: Sequence[str] | None = None, again: bool = True
+    texts: Sequence[str],
+    patients: Ints,
+    known: Sequence[str] | None = None,
+    again: bool = True,
+    shared: Names | None = None,
 ) -> tuple[Findings, Marked]:
-    """The spans of some notes, and the first look at them. patients, known: as for `mark`.
+    """The spans of some notes, and the first look at them. patients, known, shared: as for `mark`.
 
     again: with a placeholder in place of each span a neighbour may be told apart that could not be before; the notes of such
     patients are looked at until nothing is found, so that de-identifying twice changes nothing.
     """
-    marked = mark(look(texts), patients, known=known)
+    marked = mark(look(texts), patients, known=known, shared=shared)
     found, latest = [findings(marked)], marked
-    while again and len(found[-1].note):
-        notes = np.flatnonzero(np.isin(patients, patients[found[-1].note]))
-        latest = mark(look_again(latest, notes), patients, known=known)
+    while again:
+        open_ = np.isin(patients, patients[found[-1].note])
+        open_ |= shared.next_look()[patients] if shared is not None else False
+        if not open_.any():
+            break
+        latest = mark(look_again(latest, np.flatnonzero(open_)), patients, known=known, shared=shared)
         found.append(findings(latest))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[1], columns[0]))

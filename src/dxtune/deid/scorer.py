@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dxtune.deid import lexicon
 from dxtune.deid.tokens import (
     DIGITS,
+    EDGE,
     LETTERS,
     LINE,
     LOWER,
@@ -138,7 +139,7 @@ def _line_labels(tokens: Tokens) -> Hashes:
     marks = np.flatnonzero(tokens.kind == MARK)
     colon[marks] = tokens.word[marks] == _mark(":")
     last = np.maximum.accumulate(np.where(colon, place, 0))
-    line = np.maximum.accumulate(np.where(tokens.kind == LINE, place, 0))
+    line = np.maximum.accumulate(np.where((tokens.kind == LINE) | (tokens.kind == EDGE), place, 0))
     inside = (last > line) & (last > 0) & (place - last < 8) & (place > last)
     return np.where(inside, tokens.word[np.maximum(last - 1, 0)], np.uint64(0)) + np.where(
         inside, np.minimum(place - last, 4), 0

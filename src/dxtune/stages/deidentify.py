@@ -3,70 +3,111 @@
     dxtune deidentify
 
 Safe Harbor, 45 CFR 164.514(b)(2). Reads data/raw; writes data/deidentified, the audit table and metrics/deidentify.json.
+Shard by shard: what to mask; then, where a patient's notes stand in several shards, the names of the others; then the texts.
 """
 
+import hashlib
+import shutil
+from collections import Counter
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from dxtune import records, shards
-from dxtune.deid import Deidentifier, audit, key
-from dxtune.deid.vote import load_voter
-from dxtune.errors import DataError, LeakageError
+from dxtune.deid import audit, key
+from dxtune.deid.carried import find_foreign
+from dxtune.deid.shard import How, carry_shard, find_shard, make_engine, replace_shard
+from dxtune.errors import LeakageError
 from dxtune.params import Params
 from dxtune.paths import Paths
+from dxtune.shards import assemble, map_shards, read_shard, shards_of, versions, write_json, write_parquet
+from dxtune.shards.corpus import write_manifest
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the corpus without identifiers, and what was masked; raises LeakageError where something is left."""
-    settings, columns = params.deidentify, params.collect.identifier_columns
-    raw = records.check(shards.read_corpus(paths.raw), records.RAW, str(paths.raw))
-    if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
-        raise DataError(
-            f"{paths.raw}: expected a value in every row, some are empty: {', '.join(empty)}: run dvc repro collect again"
-        )
+    settings, work = params.deidentify, paths.cache / "deidentify"
     public = params.collect.source == "synthetic" or settings.key == "public"
     secret = key.public_key() if public else key.recorded_key(paths.root)
-    voter = (
-        load_voter(settings.vote, settings.vote_model or "", settings.vote_revision, paths.root)
-        if settings.vote != "none"
-        else None
-    )
-    engine = Deidentifier(secret, settings.style, settings.dates, voter)
+    vote = (settings.vote, settings.vote_model, settings.vote_revision, str(paths.root))
+    columns = (params.collect.identifier_columns, params.collect.subgroup_columns)
+    how = How(secret, settings.style, settings.dates, *vote, *columns)
+    run_map: dict[str, Any] = {"data": params.data, "cache_folder": paths.shard_cache}
+    run_map |= {"stage": "deidentify", "settings": made_with(how)}
 
-    texts = raw["text"].to_list()
-    known = (
-        raw.select(pl.concat_str(pl.col(columns), separator="\n", ignore_nulls=True)).to_series().to_list() if columns else None
-    )
-    done = engine.examine(texts, raw["patient_id"].to_list(), known)
-    frame = replace_identifiers(raw, done.texts, engine, params.collect.subgroup_columns)
-    if frame.height != raw.height:
-        raise DataError(f"{paths.raw} has {raw.height} rows, but {frame.height} are left: report this as a bug")
-    if left := audit.leaks(frame["note_id"], texts, done, known, engine):
-        some = "; ".join(f"{note} ({', '.join(kinds)})" for note, kinds in left[:5])
-        raise LeakageError(f"{len(left)} notes still hold identifiers: {some}. Nothing was written: report this as a bug")
-
-    metrics: dict[str, Any] = {"notes": raw.height, "key_fingerprint": engine.key_fingerprint, **audit.versions()}
-    metrics |= audit.count(texts, done.spans)
-    if "gold_spans" in raw.columns:
-        metrics |= audit.recall(texts, done.spans, raw["gold_spans"].to_list())
+    shutil.rmtree(work, ignore_errors=True)
+    found = {"audit": work / "audit", "tags": work / "tags"}
+    facts = map_shards(partial(find_shard, how), paths.raw, found, **run_map)
+    counts = Counter[str]()
+    for shard in facts:
+        counts.update(shard["counts"])
+    places = carry(how, paths.raw, work, run_map, counts, facts)
+    metrics = {"key_fingerprint": make_engine(how).key_fingerprint, **audit.versions(), **audit.summary(counts)}
     check_recall(metrics, settings.min_full_recall)
-    shards.write_corpus(frame, paths.deidentified)
-    shards.write_parquet(audit.table(frame["note_id"], texts, done, engine), paths.audit)
-    shards.write_json(metrics, paths.metrics / "deidentify.json")
+
+    rows = {name: shards_of(place / "audit")[name] for name, place in places.items()}
+    assemble({name: place / "audit" / name for name, place in places.items()}, rows, work / "all")
+    taken = frozenset(word for shard in facts for word in shard["taken"])
+    map_shards(partial(replace_shard, how, taken), [paths.raw, work / "all"], {"records": paths.deidentified}, **run_map)
+    assemble({name: work / "all" / name for name in rows}, rows, paths.audit)
+    write_json(metrics, paths.metrics / "deidentify.json")
+    shutil.rmtree(work)
 
 
-def replace_identifiers(raw: pl.DataFrame, clean: list[str], engine: Deidentifier, subgroups: tuple[str, ...]) -> pl.DataFrame:
-    """The records with clean texts, pseudonyms for record numbers, and the year of each date; no unknown column."""
-    year = pl.col("note_date").str.slice(0, 4)
-    frame = raw.with_columns(
-        pl.Series("text", clean, dtype=pl.String),
-        pl.Series("note_id", [engine.pseudonym("note", value) for value in raw["note_id"]], dtype=pl.String),
-        pl.Series("patient_id", [engine.pseudonym("patient", value) for value in raw["patient_id"]], dtype=pl.String),
-        pl.when(year.str.contains(r"^\d{4}$")).then(year).alias("note_year"),
-    )
-    extra = [name for name in (*subgroups, "posterior") if name in frame.columns and name not in records.DEIDENTIFIED]
-    return records.check(frame.select(*records.DEIDENTIFIED, *extra), records.DEIDENTIFIED, "deidentify")
+def carry(
+    how: How, raw: Path, work: Path, run_map: dict[str, Any], counts: Counter[str], facts: list[dict[str, Any]]
+) -> dict[str, Path]:
+    """Where the final tables of each shard are, once the names of patients are carried between shards; adds to the facts.
+
+    A look at notes with names from elsewhere can find more of them (rarely): until there is nothing new.
+    """
+    engine, rows = make_engine(how), shards_of(raw)
+    places = dict.fromkeys(rows, work)
+    before: dict[str, pl.DataFrame] = {}
+
+    def tags(name: str) -> pl.DataFrame:
+        return read_shard(places[name] / "tags", name, shards_of(places[name] / "tags")[name])
+
+    def patients(name: str) -> Any:
+        ids = read_shard(raw, name, rows[name], ["patient_id"])["patient_id"].unique()
+        return np.array([engine.patient_tag(value) for value in ids], np.uint64)
+
+    while True:
+        foreign = find_foreign(list(rows), tags, patients)
+        if foreign.keys() == before.keys() and all(foreign[name].equals(before[name]) for name in foreign):
+            break
+        before, turn = foreign, work / "carried"
+        shutil.rmtree(turn, ignore_errors=True)
+        for name, frame in foreign.items():
+            write_parquet(frame, turn / "foreign" / name)
+        write_manifest({name: frame.height for name, frame in foreign.items()}, turn / "foreign")
+        sources = [raw, work / "audit", work / "tags", turn / "foreign"]
+        targets = {"audit": turn / "audit", "tags": turn / "tags"}
+        carried = map_shards(partial(carry_shard, how), sources, targets, only=foreign, **run_map)
+        places = {name: turn if name in foreign else work for name in rows}
+    for shard in carried if before else ():
+        counts.update(shard["after"])
+        counts.subtract(shard["before"])
+        facts.append(shard)
+    return places
+
+
+def made_with(how: How) -> dict[str, str]:
+    """The versions of what finds identifiers; of a voter, its package's version or the hashes of its folder's files."""
+    made = versions("numpy", "google-re2")
+    if how.vote != "none":
+        made |= versions("spacy") if how.vote == "spacy" else versions("transformers", "torch")
+        with suppress(PackageNotFoundError):
+            made |= versions(how.vote_model or "none")
+        folder = Path(how.root) / Path(how.vote_model or "").expanduser()
+        for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if file.is_file():
+                made[str(file.relative_to(folder))] = hashlib.blake2b(file.read_bytes()).hexdigest()
+    return made
 
 
 def check_recall(metrics: dict[str, Any], least: float) -> None:

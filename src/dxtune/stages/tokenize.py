@@ -33,6 +33,8 @@ def run(params: Params, paths: Paths) -> None:
     encode = partial(encode_shard, tokenizer.to_str(), params.tokenize.max_tokens)
     metrics: dict[str, float] = {"max_tokens": params.tokenize.max_tokens}
     total = dict.fromkeys(COUNTS, 0)
+    # the tokenizer itself works on all processors: processes beside it would only take them from each other
+    data = params.data.model_copy(update={"workers": 1}) if params.data.engine == "local" else params.data
 
     shutil.rmtree(paths.tokens, ignore_errors=True)
     for split in SPLITS:
@@ -42,7 +44,7 @@ def run(params: Params, paths: Paths) -> None:
             {"tokens": paths.tokens / split},
             stage="tokenize",
             settings=versions("tokenizers"),
-            data=params.data,
+            data=data,
             cache_folder=paths.shard_cache,
         )
         count = {name: sum(shard[name] for shard in facts) for name in COUNTS}

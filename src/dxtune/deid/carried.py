@@ -1,0 +1,139 @@
+"""Names that are carried between notes of a patient which stand in different shards of a corpus.
+
+A name in strong context in one note is masked in all notes of its patient (engine). Where these are looked at in several
+batches, each batch tells its sure names and asks for those of the others, as tags: SipHash-2-4 of patient and word under a
+key that is derived from the key of de-identification. Who has not the key learns nothing from a tag.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from dxtune.deid.tokens import Hashes, Ints
+
+TAGS = {"look": pl.UInt16, "patient": pl.UInt64, "tag": pl.UInt64, "sure": pl.Boolean}
+"""One row a word of a patient: a sure name, or (sure: false) a word that would be masked if it were one elsewhere. look: at
+which look at the notes, ROUND for each turn of the votes."""
+ROUND = 256
+Mask = npt.NDArray[np.bool_]
+
+
+def siphash(key: bytes, *words: Hashes) -> Hashes:
+    """SipHash-2-4 with a key of 16 bytes (Aumasson and Bernstein 2012), of messages of so many 8-byte words, elementwise.
+
+    >>> key, word = bytes(range(16)), np.frombuffer(bytes(range(8)), "<u8")  # the test vectors of the paper's authors
+    >>> siphash(key, word).tobytes().hex(), siphash(key, word, word + np.uint64(0x0808080808080808)).tobytes().hex()
+    ('6224939a79f5f593', 'db9bc2577fcc2a3f')
+    """
+    k0, k1 = np.frombuffer(key, "<u8")
+    start = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
+    a, b, c, d = (np.full(len(words[0]), np.uint64(s) ^ part) for s, part in zip(start, (k0, k1, k0, k1), strict=True))
+    for word in (*words, np.full(1, 8 * len(words) << 56, np.uint64)):
+        a, b, c, d = _round(*_round(a, b, c, d ^ word))
+        a = a ^ word
+    a, b, c, d = _round(*_round(*_round(*_round(a, b, c ^ np.uint64(0xFF), d))))
+    return np.asarray(a ^ b ^ c ^ d)
+
+
+def _round(a: Hashes, b: Hashes, c: Hashes, d: Hashes) -> tuple[Hashes, Hashes, Hashes, Hashes]:
+    a, c = a + b, c + d
+    b, d = _turn(b, 13) ^ a, _turn(d, 16) ^ c
+    a, c = _turn(a, 32) + d, c + b
+    b, d = _turn(b, 17) ^ c, _turn(d, 21) ^ a
+    return a, b, _turn(c, 32), d
+
+
+def _turn(value: Hashes, bits: int) -> Hashes:
+    return np.asarray((value << np.uint64(bits)) | (value >> np.uint64(64 - bits)))
+
+
+class Shared:
+    """The names that the notes at hand share with other notes of their patients, elsewhere: those that came in, those found.
+
+    key: of de-identification. foreign: TAGS without `sure`, the names from elsewhere.
+    """
+
+    def __init__(self, key: bytes, foreign: pl.DataFrame | None = None) -> None:
+        self._key = hmac.digest(key, b"carried names", "sha256")[:16]
+        self._foreign: Mapping[int, Hashes] = {}
+        self._patients: Mapping[int, Hashes] = {}
+        if foreign is not None:
+            by_look = foreign.partition_by("look", as_dict=True)
+            self._foreign = {int(str(look)): part["tag"].to_numpy() for (look,), part in by_look.items()}
+            self._patients = {int(str(look)): part["patient"].to_numpy() for (look,), part in by_look.items()}
+        self._found: list[pl.DataFrame] = []
+        self.round = 0
+
+    def of(self, patients: Sequence[int]) -> "Names":
+        """The names of some patients, by their tags, in the order of their numbers, at this turn of the votes."""
+        return Names(self, np.array(patients, np.uint64), self.round * ROUND)
+
+    def next_round(self) -> bool:
+        """Goes on to the next turn of the votes; whether names came in for it or a later one."""
+        self.round += 1
+        return any(look >= self.round * ROUND for look in self._foreign)
+
+    def exchange(self, look: int, sure: tuple[Hashes, Hashes], others: tuple[Hashes, Hashes]) -> Mask:
+        """Which of the other words are names elsewhere; all are noted. Each: patients' tags, and hashes of words."""
+        tags = [siphash(self._key, *pair) for pair in (sure, others)]
+        for (patients, _), tag, kind in zip((sure, others), tags, (True, False), strict=True):
+            columns = {"look": pl.lit(look, pl.UInt16), "sure": pl.lit(kind)}
+            self._found.append(pl.DataFrame({"patient": patients, "tag": tag}).unique().with_columns(**columns).select(*TAGS))
+        return np.isin(tags[1], self._foreign.get(look, tags[1][:0]))
+
+    def waiting(self, look: int, patients: Hashes) -> Mask:
+        """Which patients have names that came in for this look, or a later one of this turn."""
+        end = look - look % ROUND + ROUND
+        some = [tags for number, tags in self._patients.items() if look <= number < end]
+        return np.isin(patients, np.concatenate(some)) if some else np.zeros(len(patients), bool)
+
+    def tags(self) -> pl.DataFrame:
+        """What was found, TAGS, sorted."""
+        return pl.concat([pl.DataFrame(schema=TAGS), *self._found]).unique().sort(*TAGS)
+
+
+class Names:
+    """The names of the patients of one batch of notes, look after look: what the engine asks, by the patients' numbers."""
+
+    def __init__(self, shared: Shared, patients: Hashes, look: int) -> None:
+        self._shared, self._patients, self._look = shared, patients, look
+
+    def exchange(self, sure: Hashes, owner: Ints, others: Hashes, other_owner: Ints) -> Mask:
+        """Which of the other words are names of their owners elsewhere. sure: hashes of words that are names here."""
+        return self._shared.exchange(self._look, (self._patients[owner], sure), (self._patients[other_owner], others))
+
+    def next_look(self) -> Mask:
+        """Goes on to the next look; of each patient, whether names came in for it."""
+        self._look += 1
+        return self._shared.waiting(self._look, self._patients)
+
+
+def find_foreign(
+    names: Sequence[str], tags: Callable[[str], pl.DataFrame], patients: Callable[[str], Hashes]
+) -> dict[str, pl.DataFrame]:
+    """Of each shard the names of its patients from other shards that its own notes lack and may hold: those with any.
+
+    names: of the shards. tags: reads the TAGS of one. patients: gives the tags of its patients. At the first look what a shard
+    may hold is known; later looks are few, and their names go to all notes of the patient. Memory: 8 bytes a name.
+    """
+    sure: list[Hashes] = [np.zeros(0, np.uint64)]
+    late: list[pl.DataFrame] = [pl.DataFrame(schema=TAGS).drop("sure")]
+    for name in names:
+        frame = tags(name).filter("sure").drop("sure")
+        sure.append(frame.filter(look=0)["tag"].to_numpy())
+        late.append(frame.filter(pl.col("look") > 0))
+    first, later = np.unique(np.concatenate(sure)), pl.concat(late).unique()
+    result = {}
+    for name in names:
+        frame = tags(name)
+        asked = frame.filter(~pl.col("sure"), pl.col("look") == 0).drop("sure")
+        hits = asked.filter(pl.Series(np.isin(asked["tag"].to_numpy(), first), dtype=pl.Boolean))
+        if later.height:
+            theirs = later.filter(pl.Series(np.isin(later["patient"].to_numpy(), patients(name)), dtype=pl.Boolean))
+            hits = pl.concat([hits, theirs.join(frame.filter("sure"), on=hits.columns, how="anti")])
+        if hits.height:
+            result[name] = hits.sort("look", "patient", "tag")
+    return result

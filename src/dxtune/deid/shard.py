@@ -1,0 +1,172 @@
+"""De-identification shard by shard: find, carry, replace. Functions for map_shards; each note comes out as from one batch.
+
+find_shard looks at the notes of a shard by themselves, carry_shard once more at those whose patients have names elsewhere that
+they may hold, replace_shard writes. Until a text is final none is kept: the first two give offsets and keyed hashes alone.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from dxtune import records
+from dxtune.deid import audit
+from dxtune.deid import surrogate_names as pools
+from dxtune.deid.carried import Shared
+from dxtune.deid.deidentifier import Deidentified, Deidentifier
+from dxtune.deid.spans import Span, replace
+from dxtune.deid.surrogates import Surrogates, words_of
+from dxtune.deid.vote import load_voter
+from dxtune.errors import DataError, LeakageError
+from dxtune.shards import Result
+
+POOL = frozenset([*pools.INVENTED, *(word for pool in pools.POOLS.values() for word in pool)])
+"""The words that surrogates are drawn from."""
+
+
+REQUIRED = ("text", "note_id", "patient_id")
+
+
+class How(NamedTuple):
+    """What the result depends on besides the notes. root: from where vote_model is seen, if it is a folder."""
+
+    key: bytes
+    style: Literal["placeholder", "surrogate"]
+    dates: Literal["year", "shift"]
+    vote: Literal["none", "spacy", "transformers"]
+    vote_model: str | None
+    vote_revision: str | None
+    root: str
+    identifier_columns: tuple[str, ...]
+    subgroup_columns: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)  # a worker loads the voter once
+def make_engine(how: How) -> Deidentifier:
+    """The de-identifier of these settings."""
+    voter = None
+    if how.vote != "none":
+        voter = load_voter(how.vote, how.vote_model or "", how.vote_revision, Path(how.root))
+    return Deidentifier(how.key, how.style, how.dates, voter)
+
+
+def find_shard(how: How, raw: pl.DataFrame) -> Result:
+    """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
+
+    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises DataError where
+    a value is missing, LeakageError where something would be left.
+    """
+    if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
+        raise DataError(
+            f"data/raw: expected a value in every row, some are empty: {', '.join(empty)}: run dvc repro collect again"
+        )
+    found, table, shared, taken = _look(how, raw, None)
+    counts = audit.tally(raw["text"].to_list(), found.spans, _gold(raw))
+    return Result({"audit": table, "tags": shared.tags()}, {"counts": counts, "taken": taken})
+
+
+def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataFrame, foreign: pl.DataFrame) -> Result:
+    """The tables of find_shard, once the names that came from other shards were masked too, in the notes of their patients.
+
+    Facts: `before` and `after`, the counts of these notes without and with them; `taken` of these notes.
+    """
+    engine = make_engine(how)
+    patient = pl.Series([engine.patient_tag(value) for value in raw["patient_id"]], dtype=pl.UInt64)
+    rows = np.isin(patient.to_numpy(), foreign["patient"].to_numpy())
+    some = raw.filter(pl.Series(rows))
+    texts, gold = some["text"].to_list(), _gold(some)
+    before = audit.tally(texts, spans_of(engine, some, table), gold)
+    found, new, shared, taken = _look(how, some, foreign)
+    order = {engine.pseudonym("note", value): row for row, value in enumerate(raw["note_id"])}
+    again = new.with_columns(row=pl.col("note_id").replace_strict(order, return_dtype=pl.Int64))
+    old = table.with_columns(row=pl.col("note_id").replace_strict(order, return_dtype=pl.Int64))
+    old = old.filter(~pl.Series(rows[old["row"].to_numpy()], dtype=pl.Boolean))
+    merged = pl.concat([old, again]).sort("row", maintain_order=True).drop("row")
+    others = tags.filter(~pl.Series(np.isin(tags["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())))
+    after = audit.tally(texts, found.spans, gold)
+    facts = {"before": before, "after": after, "taken": taken}
+    return Result({"audit": merged, "tags": pl.concat([others, shared.tags()]).sort(*tags.columns)}, facts)
+
+
+def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.DataFrame) -> Result:
+    """The `records` of a shard without identifiers: records.DEIDENTIFIED, subgroups, `posterior`.
+
+    taken: of surrogates, the `taken` of all shards. No made-up name or place is a word of an identifier of the corpus, and no
+    made-up code stands for another identifier of the same note. Raises LeakageError where a value is left.
+    """
+    engine = make_engine(how)
+    texts, spans = raw["text"].to_list(), spans_of(engine, raw, table)
+    if how.style == "placeholder":
+        clean = list(map(replace, texts, spans))
+    else:
+        words = frozenset(word for word in POOL if engine.digest("word", word) in taken)
+        surrogates = Surrogates(how.key, how.dates, words)
+        clean = []
+        for text, some, patient in zip(texts, spans, raw["patient_id"], strict=True):
+            new = surrogates.replace(text, some, patient)
+            if audit.structured_left(text, some, new):  # by chance: this note is drawn again, and for itself
+                own = words_of(text[start:end] for start, end, _ in some)
+                new = Surrogates(how.key, how.dates, words | own).replace(text, some, patient)
+            clean.append(new)
+        _check(how, raw, Deidentified(clean, spans, []))
+    return Result({"records": pseudonymous(raw, clean, engine, how.subgroup_columns)}, {})
+
+
+def pseudonymous(raw: pl.DataFrame, clean: list[str], engine: Deidentifier, subgroups: tuple[str, ...]) -> pl.DataFrame:
+    """The records with clean texts, pseudonyms for record numbers, and the year of each date; no unknown column."""
+    year = pl.col("note_date").str.slice(0, 4)
+    frame = raw.with_columns(
+        pl.Series("text", clean, dtype=pl.String),
+        pl.Series("note_id", [engine.pseudonym("note", value) for value in raw["note_id"]], dtype=pl.String),
+        pl.Series("patient_id", [engine.pseudonym("patient", value) for value in raw["patient_id"]], dtype=pl.String),
+        pl.when(year.str.contains(r"^\d{4}$")).then(year).alias("note_year"),
+    )
+    extra = [name for name in (*subgroups, "posterior") if name in frame.columns and name not in records.DEIDENTIFIED]
+    return records.check(frame.select(*records.DEIDENTIFIED, *extra), records.DEIDENTIFIED, "deidentify")
+
+
+def spans_of(engine: Deidentifier, raw: pl.DataFrame, table: pl.DataFrame) -> list[list[Span]]:
+    """The spans of each note, as the audit table has them."""
+    spans: dict[str, list[Span]] = {engine.pseudonym("note", value): [] for value in raw["note_id"]}
+    for note, start, end, kind in table.select("note_id", "start", "end", "type").iter_rows():
+        if note in spans:
+            spans[note].append(Span(start, end, kind))
+    return list(spans.values())
+
+
+def _look(how: How, raw: pl.DataFrame, foreign: pl.DataFrame | None) -> tuple[Deidentified, pl.DataFrame, Shared, list[str]]:
+    """What is found in some notes, its audit table, the names that they share, and the hashes of the words of POOL in it."""
+    engine, shared = make_engine(how), Shared(how.key, foreign)
+    texts, patients, known = raw["text"].to_list(), raw["patient_id"].to_list(), _known(how, raw)
+    taken: list[str] = []
+    if how.style == "placeholder":
+        found = engine.examine(texts, patients, known, shared)
+        _check(how, raw, found)
+    else:
+        found = Deidentified([], *engine.find(texts, patients, known, shared))
+        inside = words_of(text[a:b] for text, some in zip(texts, found.spans, strict=True) for a, b, _ in some)
+        taken = sorted(engine.digest("word", word) for word in inside & POOL)
+    names = [engine.pseudonym("note", value) for value in raw["note_id"]]
+    return found, audit.table(names, texts, found, engine), shared, taken
+
+
+def _check(how: How, raw: pl.DataFrame, done: Deidentified) -> None:
+    engine = make_engine(how)
+    names = [engine.pseudonym("note", value) for value in raw["note_id"]]
+    if left := audit.leaks(names, raw["text"].to_list(), done, _known(how, raw), engine):
+        some = "; ".join(f"{note} ({', '.join(kinds)})" for note, kinds in left[:5])
+        raise LeakageError(f"{len(left)} notes still hold identifiers: {some}. Nothing was written: report this as a bug")
+
+
+def _known(how: How, raw: pl.DataFrame) -> list[str] | None:
+    """Of each note the identifiers in its structured columns, a line each."""
+    if not how.identifier_columns:
+        return None
+    joined = pl.concat_str(pl.col(how.identifier_columns), separator="\n", ignore_nulls=True)
+    return raw.select(joined).to_series().to_list()
+
+
+def _gold(raw: pl.DataFrame) -> list[audit.Gold | None] | None:
+    return raw["gold_spans"].to_list() if "gold_spans" in raw.columns else None

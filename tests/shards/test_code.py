@@ -1,0 +1,77 @@
+"""The fingerprint of a function: what it runs counts, how it is written down does not."""
+
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from dxtune.shards.code import canonical, fingerprint
+from dxtune.stages.tokenize import encode_shard
+from tests.conftest import ROOT
+from tests.shards import work
+
+PRINT = (
+    "from dxtune.shards.code import fingerprint\nfrom dxtune.deid.shard import find_shard\n"
+    "from dxtune.stages.tokenize import encode_shard\nprint(fingerprint(find_shard), fingerprint(encode_shard))"
+)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A copy of the package that may be changed."""
+    shutil.copytree(ROOT / "src/dxtune", tmp_path / "dxtune", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def prints(source: Path) -> list[str]:
+    """The fingerprints of find_shard and encode_shard, in a process of their own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT], env={"PYTHONPATH": str(source)}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("deid/engine.py", '"""Looks at notes', '# a comment\n"""Another docstring', (False, False)),
+        ("deid/engine.py", "SURE = 200", "SURE = 201", (True, False)),
+        ("deid/vote.py", "SENTENCE = 1000", "SENTENCE = 999", (True, False)),
+        ("training/base_model.py", 'WEIGHTS = "', 'WEIGHTS = "x', (False, True)),
+        ("shards/progress.py", "EVERY_S = 5.0", "EVERY_S = 4.0", (False, False)),
+        ("params.py", "SPLITS = (", "SPLITS_ = SPLITS = (", (False, False)),
+        ("training/trainer.py", "import", "import sys\nimport", (False, False)),
+    ],
+)
+def test_what_is_run_counts(source: Path, file: str, old: str, new: str, changes: tuple[bool, bool]) -> None:
+    before = prints(source)
+    path = source / "dxtune" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert tuple(a != b for a, b in zip(before, prints(source), strict=True)) == changes
+
+
+def test_data_files_beside_the_code_count(source: Path) -> None:
+    before = prints(source)
+    with (source / "dxtune/deid/scorer.npz").open("ab") as file:
+        file.write(b"\0")
+    after = prints(source)
+    assert before[0] != after[0] and before[1] == after[1]
+
+
+def test_arguments_of_a_partial_count_and_bytes_only_by_their_hash() -> None:
+    assert fingerprint(partial(encode_shard, "a", 5)) == fingerprint(partial(encode_shard, "a", 5))
+    others = [partial(encode_shard, "a", 6), partial(encode_shard, "b", 5), partial(work.double, "a"), work.refuse]
+    assert len({fingerprint(fn) for fn in [partial(encode_shard, "a", 5), *others]}) == 5
+    assert "secret" not in str(canonical((b"secret", 1)))
+    with pytest.raises(TypeError, match="found PosixPath"):
+        canonical([Path("x")])
+
+
+def test_a_function_that_no_worker_can_import_is_refused() -> None:
+    with pytest.raises(TypeError, match="module-level"):
+        fingerprint(lambda frame: frame)
