@@ -16,6 +16,7 @@ from dxtune.errors import ParamsError
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 SPLITS = ("train", "validation", "test")
+PUBMED_COLUMNS = ("journal", "language")
 TASK_KEYS = {
     "label_separator": ("multilabel",),
     "question_column": ("classification", "question-answering"),
@@ -30,7 +31,7 @@ class _Section(BaseModel):
 class Collect(_Section):
     """Where records come from."""
 
-    source: Literal["synthetic", "table", "mimic3", "mimic4"]
+    source: Literal["synthetic", "table", "mimic3", "mimic4", "pubmed", "hub"]
     """The kind of source: one module of dxtune.sources."""
     path: str
     """The file or folder that the source reads; DVC watches it."""
@@ -70,6 +71,16 @@ class Collect(_Section):
     """MIMIC: keep notes that state the label or were written after it was known."""
     max_quarantined_share: Share
     """More unusable rows than this share stop the run."""
+    pubmed_labels: Literal["mesh", "publication_types"]
+    """PubMed: which headings of a citation are its labels."""
+    pubmed_classes: tuple[str, ...] | Annotated[int, Field(ge=2)]
+    """PubMed: the headings that are classes; a number: so many of the most frequent ones (multilabel)."""
+    hub_name: str | None
+    """Hub: the id of a dataset; null: the folder `path` has the layout of one."""
+    hub_config: str | None
+    """Hub: the configuration (subset) of the dataset; null: its default."""
+    hub_revision: str | None
+    """Hub: the commit hash of `hub_name`."""
     notes: Annotated[int, Field(ge=50)]
     """How many synthetic notes to write."""
     seed: Annotated[int, Field(ge=0)]
@@ -112,18 +123,30 @@ class Deidentify(_Section):
 class Preprocess(_Section):
     """Cleaning and splitting."""
 
-    split: Literal["stratified", "predefined"]
+    split: Literal["stratified", "stable", "temporal", "site", "predefined"]
     """How notes are divided; always by patient."""
     validation_share: Share
-    """Share of the patients for validation (stratified)."""
+    """Share of the patients for validation (not predefined)."""
     test_share: Share
-    """Share of the patients for the test (stratified)."""
+    """Share of the patients for the test (not predefined, not site)."""
+    test_sites: dict[str, tuple[str, ...]]
+    """Of split: site, the subgroup column that tells sites apart, and those of its values that are held out for the test."""
     min_characters: Annotated[int, Field(ge=1)]
     """Shorter notes are quarantined."""
+    drop_sections: tuple[str, ...]
+    """Sections of the notes to leave out: names of dxtune.corpus.sections.SECTIONS."""
+    conflicts: Literal["first", "majority", "drop"]
+    """Which of several notes with one text and different labels is kept."""
     min_notes_per_label: Positive
-    """A label with fewer training notes is an error."""
+    """The fewest training notes of a label."""
+    rare_labels: Literal["error", "other"]
+    """What happens to a label with fewer training notes."""
+    max_leaked_share: Share
+    """More training notes than this share with a word that gives the label away stop the run."""
+    find_label_errors: bool
+    """Whether notes whose label is likely wrong are listed in data/quality."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the stratified split."""
+    """Of the stratified, stable, temporal and site splits."""
 
 
 class Model(_Section):
@@ -216,9 +239,17 @@ class Params(_Section):
         self._check_task()
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
+        if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):
+            raise ValueError("preprocess.split is site: set preprocess.test_sites to one column and its sites: {site: [north]}")
+        if preprocess.split == "site" and (unknown := set(preprocess.test_sites) - set(collect.subgroup_columns)):
+            raise ValueError(
+                f"preprocess.test_sites names {unknown.pop()}, which is not in collect.subgroup_columns: add it there"
+            )
         if collect.splits and collect.split_column:
             raise ValueError("collect.splits and collect.split_column both say the split: set one of them to null or {}")
-        says_split = bool(collect.splits or collect.split_column)
+        says_split = bool(collect.splits or collect.split_column) or (
+            collect.source == "hub" and preprocess.split == "predefined"
+        )
         if says_split and preprocess.split != "predefined":
             raise ValueError("collect.splits or collect.split_column is set, but preprocess.split is not: set it to predefined")
         if not says_split and preprocess.split == "predefined":
@@ -229,6 +260,9 @@ class Params(_Section):
             raise ValueError("deidentify.vote and deidentify.vote_model go together: set both, or none and null")
         if collect.source in ("mimic3", "mimic4"):
             _check_mimic(collect, self.task)
+        if collect.source == "pubmed":
+            _check_pubmed(collect, self.task)
+        _check_hub(collect)
         if collect.splits and set(collect.splits) != set(SPLITS):
             raise ValueError(f"collect.splits must name a file for each of {', '.join(SPLITS)}: found {sorted(collect.splits)}")
         return self
@@ -264,6 +298,42 @@ def _check_mimic(collect: Collect, task: str) -> None:
         f"state what collect.mimic_label: {label} asks for. Choose categories that are written before (such as {others}); if "
         "the purpose is to code finished stays and not to predict, set collect.allow_outcome_notes: true"
     )
+
+
+def _check_pubmed(collect: Collect, task: str) -> None:
+    """Raises ValueError where the classes do not fit the task, or a setting asks for what PubMed does not have."""
+    named = collect.pubmed_classes if isinstance(collect.pubmed_classes, tuple) else ()
+    if task not in ("classification", "multilabel"):
+        raise ValueError("collect.source: pubmed has labels only: set task to classification or multilabel")
+    if task == "classification" and len(set(named)) < 2:
+        raise ValueError("task: classification needs two names or more in collect.pubmed_classes, of which a citation has one")
+    if not collect.pubmed_classes:
+        raise ValueError("collect.pubmed_classes is empty: name headings, or set a number: so many of the most frequent ones")
+    if other := sorted(set(collect.subgroup_columns) - set(PUBMED_COLUMNS)):
+        raise ValueError(
+            f"collect.subgroup_columns of PubMed can be {' and '.join(PUBMED_COLUMNS)}: found {other}; set it to []"
+        )
+    if collect.identifier_columns or collect.split_column:
+        raise ValueError("PubMed has no collect.identifier_columns and no split_column: set them to [] and null")
+
+
+def _check_hub(collect: Collect) -> None:
+    """Raises ValueError where a dataset of the Hub is not pinned to a commit."""
+    if collect.source != "hub" and (collect.hub_name or collect.hub_config or collect.hub_revision):
+        raise ValueError("collect.hub_name, hub_config and hub_revision are only for collect.source: hub: set them to null")
+    if collect.hub_name is None and collect.hub_revision is not None:
+        raise ValueError(
+            "collect.hub_revision is set, but not hub_name: the folder collect.path has no revision; set it to null"
+        )
+    if collect.hub_name is not None and not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", collect.hub_name):
+        raise ValueError(
+            f"collect.hub_name = {collect.hub_name!r}: expected an id such as owner/name; a folder goes to collect.path"
+        )
+    if collect.hub_name is not None and not re.fullmatch(r"[0-9a-f]{40}", collect.hub_revision or ""):
+        raise ValueError(
+            f"collect.hub_revision = {collect.hub_revision!r}: expected a commit hash of 40 hex digits. A name such as "
+            "main moves, and the same commit of yours would give other data: copy the hash from the dataset's history"
+        )
 
 
 class _Loader(yaml.SafeLoader):

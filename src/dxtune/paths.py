@@ -32,6 +32,11 @@ class Paths:
         return self.root / "data/processed"
 
     @property
+    def quality(self) -> Path:
+        """Tables for a person to read: duplicates.parquet, label_leaks.parquet, label_errors.parquet."""
+        return self.root / "data/quality"
+
+    @property
     def tokens(self) -> Path:
         """tokenizer/, and a corpus of token ids for each split."""
         return self.root / "data/tokens"

@@ -102,6 +102,25 @@ def columns(task: str) -> Schema:
     return {name: kind for place in places for name, kind in place.items()}
 
 
+def deidentified(task: str) -> Schema:
+    """The columns of data/deidentified for a task.
+
+    >>> list(deidentified("multilabel"))
+    ['note_id', 'patient_id', 'note_year', 'text', 'labels', 'split']
+    """
+    return {"note_year" if name == "note_date" else name: kind for name, kind in columns(task).items()}
+
+
+def processed(task: str) -> Schema:
+    """The columns of data/processed for a task: those of data/deidentified without `split`, and the ids of the labels.
+
+    >>> list(processed("multilabel"))
+    ['note_id', 'patient_id', 'note_year', 'text', 'labels', 'label_ids']
+    """
+    ids: dict[str, Schema] = {"classification": {"label_id": pl.Int64}, "multilabel": {"label_ids": pl.List(pl.Int64)}}
+    return {**{name: kind for name, kind in deidentified(task).items() if name != "split"}, **ids.get(task, {})}
+
+
 def check(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:
     """The same frame, once it has all columns of `schema` with their types; extra columns are fine.
 

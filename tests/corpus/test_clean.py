@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dxtune import records
-from dxtune.corpus.clean import clean, drop_short
+from dxtune.corpus.clean import clean, drop_short, repair_encoding
 
 
 def cleaned(text: str) -> str:
@@ -36,6 +36,11 @@ def test_clean_text_is_clean_and_stays_as_it_is(text: str) -> None:
         ("a\n \n\t\n\nb", "a\n\nb"),
         ("na\u0131\u0308ve \u00a0 38\u202f°C", "naı̈ve 38 °C"),
         ("bell\x07 and esc\x1b", "bell and esc"),
+        ("fever\nPage 2 of 5\ncough", "fever\ncough"),
+        ("fever\n- 3 -\n\nPAGE: 4/10 |\ncough\npage 5", "fever\n\ncough"),
+        ("see page 2 of the chart\n- 3 - 5 days\n-3", "see page 2 of the chart\n- 3 - 5 days\n-3"),
+        ("38\u00c2\u00b0C, the patient\u00e2\u20ac\u2122s na\u00c3\u00afve", "38°C, the patient\u2019s naïve"),
+        ("Ângela, São Paulo, Ärzte, 5 € – “ok”", "Ângela, São Paulo, Ärzte, 5 € – “ok”"),
     ],
 )
 def test_by_hand(text: str, expected: str) -> None:
@@ -48,3 +53,17 @@ def test_short_notes_are_quarantined_in_the_contract_of_records() -> None:
     assert kept["note_id"].to_list() == ["a"], "characters, not bytes"
     assert dict(quarantine.schema) == records.QUARANTINE
     assert quarantine["row"].to_list() == [2, 3]
+
+
+@given(st.text(st.characters(codec="cp1252", exclude_categories=["Cc"]), min_size=1))
+@example("38 °C, naïve, it’s “well”")
+def test_text_that_was_read_in_the_wrong_encoding_is_found_and_plain_text_is_left_alone(text: str) -> None:
+    plain = str(repair_encoding(pl.DataFrame({"text": [text]})).item())
+    if "Â" not in text and "Ã" not in text and "â" not in text and "Ð" not in text and "Ñ" not in text:
+        assert plain == text
+    ascii_only = "".join(letter for letter in text if letter.isascii())
+    assert repair_encoding(pl.DataFrame({"text": [ascii_only]})).item() == ascii_only
+
+
+def test_rows_without_text_stay_without() -> None:
+    assert repair_encoding(pl.DataFrame({"text": [None, "38\u00c2\u00b0C"]}))["text"].to_list() == [None, "38°C"]

@@ -85,6 +85,11 @@ def write_metrics(folder: Path, labels: list[str] = DIAGNOSES) -> Path:
         (plots / f"{name}.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
     grid = [i / 100 for i in range(101)]
+    table(
+        "participants",
+        "variable,value,train,validation,test",
+        ["patients,,729,154,158", "site,Nord | Süd,41 (5.6),<10,12 (7.6)"],
+    )
     table("roc", "false_positive_rate,true_positive_rate", ["0,0", *(f"{x},{1 - 0.35 * math.exp(-25 * x):.4f}" for x in grid)])
     table("precision_recall", "recall,precision", [f"{x},{1 - 0.05 * x - 0.8 * x**12:.4f}" for x in grid])
     table("calibration", "confidence,accuracy,notes", [f"{x},{min(1, x * 0.96 + 0.03 * (-1) ** i):.3f},22.5"

@@ -49,6 +49,12 @@ def test_the_data_card_has_the_headings_of_a_datasheet(metrics: Path, params: Pa
     assert "Harbour" not in render_model_card(read_facts(metrics), params)  # a site of under ten patients
 
 
+def test_the_data_card_shows_participants_and_hides_small_cells(metrics: Path, params: Params) -> None:
+    assert "| site | Nord / Süd | 41 (5.6) | &lt;10 | 12 (7.6) |" in render_data_card(read_facts(metrics), params)
+    (metrics / "plots/participants.csv").unlink()
+    assert "Participants" not in render_data_card(read_facts(metrics), params)
+
+
 def test_cards_of_no_more_than_braces_render(metrics: Path, params: Params) -> None:
     for file in metrics.glob("*.json"):
         file.write_text("{}", encoding="utf-8")

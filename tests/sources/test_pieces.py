@@ -60,6 +60,7 @@ def test_stray_quotation_marks_are_read_as_python_reads_them(text: str, block: i
             [parse(segment.data) for segment in found]
         return
     assert [row for segment in found for row in parse(segment.data)] == whole
+    assert [len(parse(segment.data)) for segment in found] == [segment.rows for segment in found]
 
 
 @given(
@@ -139,11 +140,14 @@ def compressed(path: Path, data: bytes) -> Path:
 
 
 @pytest.mark.parametrize("codec", [".gz", ".zst"])
-def test_packed_files_are_read_as_streams_also_of_several_members(tmp_path: Path, codec: str) -> None:
+def test_packed_files_are_read_as_streams_also_of_several_members(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
     data = bytes(range(256)) * 500
     path = compressed(tmp_path / f"a.csv{codec}", data)
     path.write_bytes(path.read_bytes() * 2)
-    found = list(streams.blocks(path, "a", 1000))
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 1000)
+    found = list(streams.blocks(path, "a"))
     assert b"".join(found) == data * 2
     assert max(map(len, found)) <= 1000
 
@@ -165,10 +169,11 @@ def test_cut_or_foreign_packed_files_are_errors(tmp_path: Path, codec: str) -> N
 @pytest.mark.parametrize("codec", [".gz", ".zst"])
 def test_a_zip_bomb_is_refused_before_it_has_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str) -> None:
     monkeypatch.setattr(streams, "FREE_EXPANSION", 1 << 16)
+    monkeypatch.setattr(streams, "BLOCK_BYTES", 1 << 16)
     path = compressed(tmp_path / f"a.csv{codec}", b"a" * (1 << 25))
     got = 0
     with pytest.raises(DataError, match="expands up to 100 times, found more"):
-        for block in streams.blocks(path, "a", 1 << 16):
+        for block in streams.blocks(path, "a"):
             got += len(block)
     assert got < 1 << 24
 

@@ -1,10 +1,15 @@
 """sources/table.py against real files: good ones in each format, and one for each way that a file can be wrong."""
 
+import csv
+import hashlib
 import json
+import pickle
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +17,7 @@ from hypothesis import strategies as st
 from dxtune import records
 from dxtune.errors import DataError
 from dxtune.params import Collect, load_params
-from dxtune.sources import table
+from dxtune.sources import json_list, table, table_cells
 from dxtune.sources.pieces import Batch
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +148,217 @@ def test_no_absolute_path_in_what_comes_back(tmp_path: Path) -> None:
     assert str(tmp_path) not in f"{kept.rows()} {quarantine.rows()} {table.facts(chosen)}"
 
 
+@pytest.mark.parametrize("suffix", ["csv.gz", "jsonl.gz", "json.gz", "csv.zst", "ndjson.zst", "json.zst", "CSV.GZ"])
+def test_packed_files_give_the_same_records_and_ids(tmp_path: Path, suffix: str) -> None:
+    plain = write_rows(tmp_path / f"notes.{suffix.lower().partition('.')[0]}")
+    expected = collect(settings(plain)).records
+    data, codec = plain.read_bytes(), suffix.lower().rpartition(".")[2]
+    with pa.CompressedOutputStream(str(tmp_path / f"notes.{suffix}"), {"gz": "gzip", "zst": "zstd"}[codec]) as stream:
+        stream.write(data)
+    assert collect(settings(tmp_path / f"notes.{suffix}")).records.equals(expected)
+
+
+def test_one_folder_may_hold_all_formats(tmp_path: Path) -> None:
+    for suffix in ("csv", "jsonl", "json", "parquet"):
+        write_rows(tmp_path / f"{suffix}.{suffix}")
+    kept, _ = collect(settings(tmp_path))
+    assert kept["text"].to_list() == [row["text"] for row in ROWS] * 4
+    assert kept["note_id"].to_list()[::3] == ["csv-1", "json-1", "jsonl-1", "parquet-1"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "parquet"])
+def test_pieces_of_any_size_give_the_same_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, size: int
+) -> None:
+    rows = [{**ROWS[number % 3], "id": f"n{number}"} for number in range(13)]
+    path = write_rows(tmp_path / f"a.{suffix}", rows)
+    expected = collect(settings(path, note_id_column="id")).records
+    monkeypatch.setattr(table, "ROWS_PER_SHARD", size)
+    found = list(table.pieces(settings(path, note_id_column="id"), "classification"))
+    assert [piece.rows for piece in found] == [size] * (13 // size) + [13 % size] * (13 % size > 0)
+    assert pl.concat([piece.read().records for piece in found]).equals(expected)
+    copy = pickle.loads(pickle.dumps(found[0]))
+    assert copy.read().records.equals(found[0].read().records)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_keys_hold_for_as_long_as_the_rows_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    monkeypatch.setattr(table, "ROWS_PER_SHARD", 4)
+    rows = [{**ROWS[number % 3], "id": f"n{number}"} for number in range(10)]
+
+    def keys(rows: list[dict[str, Any]], name: str = "a", **changes: Any) -> list[str]:
+        path = write_rows(tmp_path / f"{name}.{suffix}", rows)
+        return [piece.key for piece in table.pieces(settings(path, **changes), "classification")]
+
+    before = keys(rows)
+    assert len(set(before)) == 3, "equal rows in another place make another key"
+    assert keys([*rows, *rows])[:2] == before[:2], "rows that are added leave full pieces alone"
+    assert keys([*rows[:5], {**rows[5], "dx": "other"}, *rows[6:]])[::2] == before[::2]
+    assert keys([*rows[:5], {**rows[5], "dx": "other"}, *rows[6:]])[1] != before[1]
+    assert not set(keys(rows, "b")) & set(before), "derived ids hold the file's name"
+
+
+def test_python_and_arrow_read_a_csv_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f'{number} é 🙂 {"x" * number}\n\r\n"quoted", and\ttabs' for number in range(300)]
+    path = tmp_path / "a.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["dx", "text", "more"], *([" flu ", text, ""] for text in texts)])
+    fast = collect(settings(path))
+    monkeypatch.setattr(table_cells, "SMALL_BYTES", 1 << 30)
+    assert collect(settings(path)).records.equals(fast.records)
+    assert fast.records["text"].to_list() == texts
+    monkeypatch.setattr(table_cells, "SMALL_BYTES", 0)
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        stream.write("one field too few,x\n")
+    assert collect(settings(path)).records.equals(fast.records), "a ragged row among 300 good ones costs no other"
+
+
+def test_nested_fields_are_named_by_their_path(tmp_path: Path) -> None:
+    rows = [
+        {"note": {"body": {"text": "fever"}, "codes": [{"dx": "flu"}]}, "a.b": "x"},
+        {"note": {"body": {"text": "cough"}, "codes": []}, "a.b": "y"},
+        {"note": None, "a.b": "z"},
+    ]
+    columns = {"text_column": "note.body.text", "label_column": "note.codes.0.dx", "subgroup_columns": ("a.b",)}
+    kept, quarantine = collect(settings(write_rows(tmp_path / "a.jsonl", rows), **columns))
+    assert kept.select("text", "label", "a.b").rows() == [("fever", "flu", "x")]
+    assert quarantine["reason"].to_list() == ["missing label", "missing text"]
+    message = failure(tmp_path / "a.jsonl", **{**columns, "text_column": "note.body.txt"})
+    assert "did you mean 'note.body.text'" in message
+    rows = [{"note": {"text": "fever", "dx": "flu"}, "a.b": 1}]
+    columns = {"text_column": "note.text", "label_column": "note.dx", "subgroup_columns": ("a.b",)}
+    kept, _ = collect(settings(write_rows(tmp_path / "a.parquet", rows), **columns))
+    assert kept.select("text", "label", "a.b").rows() == [("fever", "flu", "1")]
+
+
+def test_a_key_that_only_late_rows_have_is_no_missing_column(tmp_path: Path) -> None:
+    rows = [{"text": f"fever {number}", "dx": "flu"} for number in range(1500)]
+    kept, _ = collect(settings(write_rows(tmp_path / "a.jsonl", [*rows, {**rows[0], "sex": "f"}]), subgroup_columns=("sex",)))
+    assert kept["sex"].to_list() == [None] * 1500 + ["f"]
+    assert "expected the column 'sex'" in failure(write_rows(tmp_path / "a.jsonl", rows), subgroup_columns=("sex",))
+
+
+def test_large_whole_numbers_keep_their_digits(tmp_path: Path) -> None:
+    number = 123_456_789_012_345_678_901_234_567
+    path = write_rows(tmp_path / "a.jsonl", [{**ROWS[0], "id": number}, {**ROWS[1], "id": 2.0**53}])
+    assert collect(settings(path, note_id_column="id")).records["note_id"].to_list() == [str(number), str(2**53)]
+
+
+def test_dates_begin_with_the_year_and_lose_their_time(tmp_path: Path) -> None:
+    dates = ["2019-03-01", "2019-03-01T10:00:00Z", "2019", None, "01/03/2019"]
+    path = write_rows(tmp_path / "a.jsonl", [{**ROWS[0], "on": date} for date in dates])
+    kept, quarantine = collect(settings(path, date_column="on"))
+    assert kept["note_date"].to_list() == ["2019-03-01", "2019-03-01", "2019", None]
+    assert quarantine.select("row", "reason").rows() == [(5, "date is not as in 2019-03-01")]
+    path = write_rows(tmp_path / "a.parquet", [{**ROWS[0], "on": datetime(2019, 3, 1, 10, 0)}])
+    assert collect(settings(path, date_column="on")).records["note_date"].to_list() == ["2019-03-01"]
+
+
+def test_facts_name_formats_and_hashes_and_no_file(tmp_path: Path) -> None:
+    write_rows(tmp_path / "smith_john.csv")
+    found = table.facts(settings(tmp_path / "smith_john.csv"))
+    data = (tmp_path / "smith_john.csv").read_bytes()
+    assert found == {
+        "files": 1,
+        "formats": ".csv",
+        "bytes": len(data),
+        "licence": "unknown",
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    for number in range(table.FEW_FILES - 1):
+        write_rows(tmp_path / f"b{number}.jsonl")
+    found = table.facts(settings(tmp_path))
+    assert (found["formats"], found["sha256_10"]) == (".csv, .jsonl", hashlib.sha256(data).hexdigest())
+    write_rows(tmp_path / "z.csv")
+    assert "sha256_1" not in table.facts(settings(tmp_path))
+    assert "smith" not in str(found)
+
+
+# ---- tasks ----
+
+
+def task_records(path: Path, rows: list[dict[str, Any]], task: str, **changes: Any) -> tuple[pl.DataFrame, list[str]]:
+    chosen = settings(write_rows(path, rows), **changes)
+    kept, quarantine = collect(chosen, task)
+    assert list(kept.columns)[: len(records.columns(task))] == list(records.columns(task))
+    assert {name: kept.schema[name] for name in records.columns(task)} == dict(records.columns(task))
+    assert not quarantine["reason"].str.contains("SECRET").any()
+    return kept, quarantine["reason"].to_list()
+
+
+def test_labels_may_be_lists(tmp_path: Path) -> None:
+    values = [["flu", "cold", "flu"], [], [3, True], '["b", "a"]', None, "flu", {"a": SECRET}, [["x"]], [SECRET * 20], [None]]
+    kept, reasons = task_records(tmp_path / "a.jsonl", [{"text": "fever", "dx": value} for value in values], "multilabel")
+    assert kept["labels"].to_list() == [["cold", "flu"], [], ["3", "true"], ["a", "b"]]
+    assert reasons == [
+        "missing labels",
+        "labels are not a list",
+        "labels are not a list",
+        "label is not a single value",
+        "label is not a class name",
+        "label is not a class name",
+    ]
+    kept, _ = task_records(tmp_path / "a.parquet", [{"text": "fever", "dx": ["b", "a"]}], "multilabel")
+    assert kept["labels"].to_list() == [["a", "b"]]
+
+
+def test_labels_may_be_separated(tmp_path: Path) -> None:
+    rows = [{"text": f"fever {value}", "dx": value} for value in ("flu; cold;", "", "flu")]
+    for suffix in ("csv", "jsonl"):
+        kept, reasons = task_records(tmp_path / f"a.{suffix}", rows, "multilabel", label_separator=";")
+        assert (kept["labels"].to_list(), reasons) == ([["cold", "flu"], [], ["flu"]], [])
+
+
+def test_prompt_and_response(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "What is it?", "dx": " Flu.\n"},
+        {"prompt": "", "dx": "x"},
+        {"prompt": "x", "dx": ""},
+        {"prompt": "x", "dx": 7},
+    ]
+    kept, reasons = task_records(tmp_path / "a.jsonl", rows, "generation", text_column="prompt")
+    assert kept.select("text", "response").rows() == [("What is it?", " Flu.\n")]
+    assert reasons == ["missing text", "missing response", "response is not a string"]
+
+
+def test_question_context_and_answer(tmp_path: Path) -> None:
+    text = "é🙂 fever and fever"
+    rows = [
+        {"text": text, "q": "What?", "answers": {"text": ["fever"], "start": [13]}},
+        {"text": text, "q": "What?", "answers": {"text": [], "start": []}},
+        {"text": text, "q": "What?", "answers": {"text": "yes", "start": None}},
+        {"text": text, "q": "What?", "answers": {"text": ["fever"], "start": [2]}},
+        {"text": text, "q": "What?", "answers": {"text": ["fever"], "start": ["x"]}},
+        {"text": text, "q": " ", "answers": {"text": ["fever"], "start": [3]}},
+    ]
+    columns = {"label_column": "answers.text", "question_column": "q"}
+    given = {**columns, "answer_start_column": "answers.start"}
+    kept, reasons = task_records(tmp_path / "a.jsonl", rows, "question-answering", **given)
+    assert kept.select("question", "answer", "answer_start").rows() == [
+        ("What?", "fever", 13),
+        ("What?", "", None),
+        ("What?", "yes", None),
+    ]
+    assert reasons == ["answer does not stand at its start", "answer start is not a whole number", "missing question"]
+    kept, _ = task_records(tmp_path / "a.jsonl", rows, "question-answering", **columns)
+    assert kept["answer_start"].to_list() == [3, None, None, 3, 3]
+    with pytest.raises(DataError, match=r"collect\.question_column"):
+        collect(settings(tmp_path / "a.jsonl"), "question-answering")
+
+
+def test_a_classification_may_have_a_question(tmp_path: Path) -> None:
+    kept, _ = task_records(
+        tmp_path / "a.csv",
+        [{"text": "x", "q": "Why?", "dx": "yes", "sex": "f"}],
+        "classification",
+        question_column="q",
+        subgroup_columns=("sex",),
+    )
+    assert kept.columns == [*records.RAW, "question", "sex"]
+    assert kept["question"].to_list() == ["Why?"]
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1).filter(str.strip)
 
 
@@ -172,6 +388,7 @@ BAD_VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "no patient": ({"patient": None}, "missing patient id"),
     "no note id": ({"id": ""}, "missing note id"),
     "no split": ({"part": None}, "missing split"),
+    "text is endless": ({"text": SECRET * 2_000_000}, "text is longer than 10 MB"),
     "NUL in the text": ({"text": f"{SECRET}\x00"}, "NUL byte"),
     "NUL in an id": ({"patient": "p\x00"}, "NUL byte"),
     "half a surrogate pair": ({"text": "\ud800"}, "half a surrogate pair"),
@@ -231,8 +448,28 @@ def test_files_outside_the_folder_are_refused(tmp_path: Path, pattern: str) -> N
     assert "inside collect.path" in failure(tmp_path, files=pattern)
 
 
+def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.csv").symlink_to(write_rows(tmp_path / "a.csv"))
+    assert "found a link to another place" in failure(tmp_path / "in")
+    assert collect(settings(tmp_path / "in/a.csv")).records.height == 3, "a file that is named itself may be a link"
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    write_rows(tmp_path / "in/b.csv")
+    assert collect(settings(tmp_path / "link", files="b.csv")).records.height == 3
+
+
+def test_a_json_list_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_list, "MAX_JSON_BYTES", 100)
+    assert "export json lines" in failure(write_rows(tmp_path / "a.json"))
+
+
 def test_unknown_suffix(tmp_path: Path) -> None:
     assert failure(write(tmp_path / "a.xlsx", SECRET)).startswith("a.xlsx: expected one of .csv, .jsonl")
+
+
+@pytest.mark.parametrize("name", ["a.parquet.gz", "a.gz", "a.csv.bz2"])
+def test_packed_files_that_cannot_be_read_in_parts(tmp_path: Path, name: str) -> None:
+    assert failure(write(tmp_path / name, SECRET)).endswith("convert or unpack it")
 
 
 def test_file_of_two_splits(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_table_becomes_a_private_corpus_and_a_metrics_file(tmp_path: Path) -> No
             "patients": 20,
             "labels": 2,
             "files": 1,
+            "formats": ".jsonl",
         }.items()
     )
     assert stat.S_IMODE(raw.stat().st_mode) == 0o700

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dxtune.deid import grammar, lexicon, scorer
+from dxtune.deid import checksums, grammar, lexicon, scorer
 from dxtune.deid.carried import Names
 from dxtune.deid.spans import TYPES, Span, placeholders
 from dxtune.deid.tokens import (
@@ -126,6 +126,10 @@ def _explained(seen: Look) -> Look:
     kept = np.zeros(len(tokens), bool)
     kept[_inside(first[~claimed], last[~claimed])] = True
     first, last, number = first[claimed], last[claimed], number[claimed]
+    length = tokens.end[last - 1] - tokens.start[first]
+    for row in np.flatnonzero((number == NUMBER["ID"]) & (length >= checksums.SHORTEST) & (length <= checksums.LONGEST)):
+        value = tokens.text[tokens.start[first[row]] : tokens.end[last[row] - 1]]
+        number[row] = NUMBER[checksums.kind_of(value) or "ID"]
     tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": IDENTIFIER, "shape": NO_CASE})
     seen = Look(tokens, seen.classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
     return _chosen(seen, _without(first + 1, last, len(kept)))
@@ -145,9 +149,16 @@ def _inside(first: Ints, last: Ints) -> Ints:
 
 
 def rows_to_score(seen: Look) -> Ints:
-    """The tokens that the scorer is asked about."""
+    """The tokens that the scorer is asked about: see scorer.candidates; and ordinary words after a title or before what ends
+    the name of a place ("miss hill", "oak grove clinic")."""
     taken = (seen.seen > 0) | (seen.kept & (seen.tokens.kind == DIGITS))
-    return scorer.candidates(seen.tokens, seen.known, taken)
+    called, tail = (
+        np.flatnonzero(grammar.members("called")[seen.classes]),
+        np.flatnonzero(grammar.members("tail")[seen.classes]),
+    )
+    asked = np.zeros(len(taken), bool)
+    asked[np.concatenate([called + 1, called + 2, tail - 1, tail - 2, tail - 3])] = True
+    return scorer.candidates(seen.tokens, seen.known, taken, asked)
 
 
 @dataclass(frozen=True)
@@ -170,6 +181,12 @@ column says so."""
 
 _WORDLY = np.isin(np.arange(len(TYPES) + 1), [NUMBER["NAME"], NUMBER["LOCATION"], NUMBER["FACILITY"]])
 """The types that are made of words, and so come in runs."""
+_PLACES = np.isin(np.arange(len(TYPES) + 1), [NUMBER["LOCATION"], NUMBER["FACILITY"]])
+_CODES = np.isin(
+    np.arange(len(TYPES) + 1),
+    [NUMBER[kind] for kind in ("ID", "MRN", "LICENSE", "DEVICE", "VEHICLE", "ACCOUNT", "HEALTH_PLAN")],
+)
+"""The types whose values are runs of letters and digits."""
 _SCORED = np.array([NUMBER[kind] for kind in scorer.KINDS], np.uint8)
 
 
@@ -204,6 +221,8 @@ def mark(
         margin[rows[pronoun]] -= EPONYM  # "I feel well"; not the initial of "I. Brandt"
         short = (seen.tokens.end[rows] - seen.tokens.start[rows] <= 4) & (seen.tokens.kind[rows] == LETTERS)
         margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
+        unknown = (seen.tokens.shape[rows] == UPPER) & (seen.known[rows] & lexicon.KNOWN == 0)
+        margin[rows[short & unknown & (seen.tokens.end[rows] - seen.tokens.start[rows] <= 3)]] += UNEXPLAINED
     sure = margin >= 0
     kind[sure] = guess[sure]
     rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
@@ -308,6 +327,8 @@ EPONYM = 1000
 somebody."""
 DRUG = 300
 """What the name of a drug must be surer of."""
+UNEXPLAINED = 200
+"""How much less sure the scorer must be of two or three capitals that no lexicon knows: initials, as likely as not."""
 SLACK = 300
 """How much below the threshold a word may be that stands beside a masked one. Scores are in hundredths of a logit."""
 SURE = 200
@@ -381,6 +402,53 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
         beside = (near[house + 1] & ((after == place) | title)) | (near[house] & (before == place))
         kind[house[beside]] = place
     _fill(seen, kind, hyphen)
+    _complete_streets(seen, kind, near)
+    _complete_codes(seen, kind)
+
+
+def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
+    """Marks a street to its end behind its number, "83876 Lucy Highway", and the word between two parts of a place."""
+    tokens, place = seen.tokens, NUMBER["LOCATION"]
+    street = grammar.members("street")[seen.classes]
+    word = (tokens.kind == LETTERS) & ~seen.fixed
+    number = np.flatnonzero((kind == place) & (tokens.kind == DIGITS))
+    for words in (1, 2):
+        ends = number[np.minimum(number + words + 1, len(kind) - 1) < len(kind) - 1]
+        whole = street[ends + words + 1]
+        for step in range(1, words + 2):
+            whole = whole & word[ends + step] & near[ends + step]
+        for step in range(1, words + 2):
+            kind[ends[whole] + step] = place
+    parts = np.flatnonzero(_PLACES[kind] & ~seen.fixed)
+    for step in (2, 4):  # one word, or one word between hyphens: Reina-on-Sea
+        left = parts[parts + step < len(kind)]
+        left = left[(kind[left + step] == kind[left]) & ~seen.fixed[left + step]]
+        middle = left + step // 2
+        joined = word[middle] & (kind[middle] == 0)
+        for place_ in range(1, step + 1):
+            joined &= near[left + place_]
+        if step == 4:
+            joined &= (seen.classes[left + 1] == ord("-")) & (seen.classes[left + 3] == ord("-"))
+        for place_ in range(1, step):
+            kind[left[joined] + place_] = kind[left[joined]]
+
+
+def _complete_codes(seen: Look, kind: Bytes) -> None:
+    """Marks the rest of a code of which a part is marked: what touches it, and what a hyphen or underscore ties to it."""
+    tokens = seen.tokens
+    part = ((tokens.kind == LETTERS) | (tokens.kind == DIGITS)) & ~seen.fixed
+    touches = np.zeros(len(kind) + 1, bool)  # a token directly after the one before it
+    touches[1:-1] = tokens.start[1:] == tokens.end[:-1]
+    tie = _marks(b"-_")[seen.classes] & (tokens.kind == MARK)
+    rows = np.flatnonzero(_CODES[kind] & ~seen.fixed)
+    while len(rows):
+        right = rows[touches[rows + 1] & part[rows + 1] & (kind[rows + 1] == 0)] + 1
+        left = rows[touches[rows] & part[rows - 1] & (kind[rows - 1] == 0)] - 1
+        kind[right], kind[left] = kind[right - 1], kind[left + 1]
+        tied = rows[touches[rows + 1] & tie[rows + 1] & touches[rows + 2] & (kind[rows + 1] == 0)]
+        tied = tied[part[tied + 2] & (kind[tied + 2] == 0) & ((tokens.kind[tied + 2] == DIGITS) | touches[tied + 3])]
+        kind[tied + 1] = kind[tied + 2] = kind[tied]
+        rows = np.concatenate([right, left, tied + 2])
 
 
 def _fill(seen: Look, kind: Bytes, hyphen: npt.NDArray[np.bool_]) -> None:

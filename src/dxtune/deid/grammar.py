@@ -167,8 +167,8 @@ PATTERNS: list[tuple[str, str]] = [
     (KEEP, r"<pressure> (?: [\x20:,=(] | <link> | <plain> ){1,5} <n13> ~ / ~ <n13>"),
     (KEEP, r"<ratio_before> (?: [\x20:,'()=/-] | <word> ){1,8} <n13> ~ / ~ <n13>"),
     (KEEP, r"(?:<date_before> _)? <n13> ~ / ~ <n13> ~ [,;-]? ~ <ratio_after>"),
-    (KEEP, r"<num> (?: [.,] <num> )* (?: ~ (?: - | <to> | / ) ~ <num> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
-    (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <num> (?: [.,-] <num> )*"),
+    (KEEP, r"<n1_6> (?: [.,] <num> )* (?: ~ (?: - | <to> | / ) ~ <n1_6> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
+    (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <n1_6> (?: [.,-] <n1_6> )*"),
     (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-])* <num> (?: [.-] <alnum>+ )*"),
     (KEEP, r"<n13> (?: , (?:<n3>|O) )+ (?: \. <num> )? | <n1_6> \. <n1_6> | \. <num>"),
     (KEEP, r"(?: <tnm> <n1> [lI]? ){1,3} (?: <tnm> [lI]? )? | <n12> : <n12> (?: : <n12> )?"),
@@ -281,6 +281,8 @@ def _judge_compound(classes: str, digits: list[int]) -> str:  # noqa: PLR0911, P
     glued = [part for part in re.split(r"[-./,:+_*#]", body) if part]
     if "_" in marks:
         return "ID" if total >= 2 else KEEP
+    if total >= 5 and sum(bool(_RUNS.search(part)) and not _RUNS.fullmatch(part) for part in glued) >= 3:
+        return "ID"  # 1EG4-TE5-MK73; not L4-L5-S1
     for part in glued:
         kind = _judge_chunk(part)
         if kind != KEEP:

@@ -44,10 +44,11 @@ _SHIFT, _HALF = np.uint64(64 - BITS), np.uint64(31)
 _SALT = [np.uint64((place + 1) * int(_C[3]) % (1 << 64)) for place in range(FEATURES)]
 
 
-def candidates(tokens: Tokens, known: Ints, taken: npt.NDArray[np.bool_]) -> Ints:
-    """The tokens that are scored: all words and numbers but those that are plainly ordinary or already explained."""
+def candidates(tokens: Tokens, known: Ints, taken: npt.NDArray[np.bool_], asked: npt.NDArray[np.bool_]) -> Ints:
+    """The tokens that are scored: all words and numbers but those that are already explained, and those that are plainly
+    ordinary and not asked about."""
     ordinary = ((tokens.shape == LOWER) | (tokens.shape == SMALL_LETTER)) & ORDINARY[lexicon.column(known, "kind")]
-    chosen = ((tokens.kind == LETTERS) & ~ordinary) | (tokens.kind == DIGITS)
+    chosen = ((tokens.kind == LETTERS) & (~ordinary | asked)) | (tokens.kind == DIGITS)
     return np.flatnonzero(chosen & ~taken)
 
 

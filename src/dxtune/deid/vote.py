@@ -85,7 +85,7 @@ class SpacyVoter:
 
     def __init__(self, model: str, root: Path) -> None:
         try:
-            import spacy  # type: ignore[import-not-found,unused-ignore]
+            import spacy
         except ImportError:
             raise _error(model, "spaCy", "none", "pip install 'dxtune[vote]', or set deidentify.vote to none") from None
         package = model.isidentifier() and spacy.util.is_package(model)
@@ -93,7 +93,9 @@ class SpacyVoter:
             self._pipeline: Any = spacy.load(model if package else root / Path(model).expanduser(), exclude=_UNUSED)
         except (OSError, ValueError, ImportError, AttributeError, TypeError) as error:
             remedy = "pip install it and name its module (with _, not -), or name the folder that nlp.to_disk wrote"
-            raise _error(model, f"a pipeline for spaCy {spacy.__version__}", f"none ({type(error).__name__})", remedy) from None
+            raise _error(
+                model, f"a pipeline for spaCy {spacy.about.__version__}", f"none ({type(error).__name__})", remedy
+            ) from None
         if not any("doc.ents" in self._pipeline.get_pipe_meta(part).assigns for part in self._pipeline.pipe_names):
             raise _error(model, "ner or entity_ruler", self._pipeline.pipe_names, "use a pipeline that finds entities")
 

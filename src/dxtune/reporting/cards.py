@@ -69,5 +69,6 @@ def _render(template: str, facts: Facts, params: Params) -> str:
         flow=views.flow(facts),
         splits=views.split_rows(facts["preprocess"]),
         labels=views.label_rows(facts["preprocess"]),
+        participants=views.participant_rows(facts),
         identifiers=views.deidentification_rows(facts["deidentify"]),
     )

@@ -17,7 +17,7 @@ from dxtune.errors import DataError
 from dxtune.reporting.figures import Estimate
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
-PLOTS = ("loss", "validation", "roc", "precision_recall", "calibration", "confusion")
+PLOTS = ("loss", "validation", "roc", "precision_recall", "calibration", "confusion", "participants")
 SMALLEST_GROUP = 10
 
 NAMES = {
@@ -52,7 +52,8 @@ def read_facts(metrics: Path) -> Facts:
             stages[stage] = json.loads(file.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             raise DataError(f"expected the metrics of {stage} in {file}, found none: run dvc repro first") from None
-    text = {"confusion": {"actual": pl.String, "predicted": pl.String}}
+    text: dict[str, dict[str, type[pl.DataType]]] = {"confusion": {"actual": pl.String, "predicted": pl.String}}
+    text["participants"] = dict.fromkeys(("variable", "value", "train", "validation", "test"), pl.String)
     files = {name: metrics / "plots" / f"{name}.csv" for name in PLOTS}
     plots = {name: pl.read_csv(file, schema_overrides=text.get(name)) for name, file in files.items() if file.is_file()}
     return Facts(stages, {name: table for name, table in plots.items() if table.height})
@@ -124,6 +125,13 @@ def label_rows(preprocess: Values) -> list[dict[str, Any]]:
     """Notes of each label in each split, by label."""
     labels = preprocess.get("labels", {})
     return [{"label": label, **counts} for label, counts in sorted(labels.items())] if isinstance(labels, Mapping) else []
+
+
+def participant_rows(facts: Facts) -> list[dict[str, str]]:
+    """The table of participants (TRIPOD+AI), as preprocess wrote it but for the labels, which have a table of their own."""
+    table = facts.plots.get("participants")
+    rows = [] if table is None else table.fill_null("").to_dicts()
+    return [row for row in rows if row["variable"] not in ("label", "patients", "notes")]
 
 
 def deidentification_rows(deidentify: Values) -> list[dict[str, Any]]:

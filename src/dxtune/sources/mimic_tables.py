@@ -11,6 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from dxtune.errors import DataError
+from dxtune.shards import ROWS_PER_SHARD
 from dxtune.sources.pieces import Place, Segment, pack
 from dxtune.sources.row_ends import csv_rows, without_first
 from dxtune.sources.streams import blocks, without_bom
@@ -136,7 +137,7 @@ def segments(path: Path, wanted: tuple[str, ...]) -> Iterator[Segment[Table]]:
             )
             raise DataError(f"{path.name}: expected the column {name.upper()} once, found {found}: take the official file")
     rows = 0
-    for parts in pack([(Table(path.name, header), Place(), chunks)]):
+    for parts in pack([(Table(path.name, header), Place(), chunks)], ROWS_PER_SHARD):
         yield from parts
         rows += sum(part.rows for part in parts)
     if not rows:

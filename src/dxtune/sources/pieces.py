@@ -2,7 +2,7 @@
 
 chunks = csv_rows(blocks(path, name), name)      # row_ends.py: where rows end; nothing is parsed
 header, chunks = without_first(chunks)
-for segments in pack([(file, start, chunks)]):   # ROWS_PER_SHARD rows each, of one file or of many small ones
+for segments in pack([(file, start, chunks)], ROWS_PER_SHARD):   # so many rows each, of one file or of many small ones
     Piece(key, rows, read)
 """
 
@@ -11,8 +11,6 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
-
-from dxtune.shards import ROWS_PER_SHARD
 
 PIECE_BYTES = 1 << 28  # a piece of very long rows ends here, with fewer rows: memory is bounded by it
 Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -91,7 +89,7 @@ class Segment(NamedTuple, Generic[File]):
     data: bytes
 
 
-def pack(files: Iterable[tuple[File, Place, Iterable[Chunk]]], rows: int = ROWS_PER_SHARD) -> Iterator[list[Segment[File]]]:
+def pack(files: Iterable[tuple[File, Place, Iterable[Chunk]]], rows: int) -> Iterator[list[Segment[File]]]:
     """The segments of each piece: `rows` rows (the last fewer; fewer, too, where they pass PIECE_BYTES), in order.
 
     `files`: what a segment says of its file, where its first row stands, and its rows.

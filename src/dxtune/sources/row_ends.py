@@ -6,6 +6,7 @@ ends where Python's reader ends it, and no good row after it is lost.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 import numpy as np
 
@@ -25,14 +26,15 @@ def csv_rows(stream: Iterable[bytes], name: str, separator: bytes = b",") -> Ite
     >>> [chunk.ends.tolist() for chunk in csv_rows([b'a,"b\\n', b'c"\\n\\nd', b',5" e\\n'], "doctest")]
     [[8], [8]]
     """
-    opening = np.frombuffer(separator + b"\n\r", np.uint8)
+    opening = separator + b"\n\r"  # a field may start behind these, and ends before them
+    opens_behind, closes_before = _any_of(opening), _any_of(opening + b'"')
     inside, closed, last, regular = False, False, LINE_FEED, True
     unfinished, rows = _Unfinished(name, blank=b"\r\n"), 0
     for block, final in _with_last(stream):
         data = unfinished.held + block
         unfinished.held = b"\r" if data.endswith(b"\r") and not final else b""  # the other half of \r\n may follow
         data = data[:-1] if unfinished.held else data
-        if not data and not final:
+        if not data and not (final and unfinished.size):
             continue
         array = np.frombuffer(data, np.uint8)
         quotes = np.flatnonzero(array == QUOTE)
@@ -40,11 +42,11 @@ def csv_rows(stream: Iterable[bytes], name: str, separator: bytes = b",") -> Ite
         after = array[np.minimum(quotes + 1, len(array) - 1)]
         opens = (np.arange(len(quotes)) % 2 == 1) == inside
         doubled = np.diff(quotes, prepend=-1 if closed else -2) == 1
-        if closed and data and data[0] not in (QUOTE, *opening):
+        if closed and data and not closes_before[data[0]]:
             regular = False
-        if not np.all(~opens | doubled | np.isin(before, opening)):
-            quotes, regular = _delimiting(data, quotes, opening.tobytes(), inside, closed, last), False
-        elif not np.all(opens | (after == QUOTE) | np.isin(after, opening) | (quotes == len(array) - 1)):
+        if not np.all(~opens | doubled | opens_behind[before]):
+            quotes, regular = _delimiting(data, quotes, opening, inside, closed, last), False
+        elif not np.all(opens | closes_before[after] | (quotes == len(array) - 1)):
             regular = False
         breaks = np.flatnonzero((array == LINE_FEED) | (array == RETURN))
         breaks = breaks[(array[breaks] == LINE_FEED) | (array[np.minimum(breaks + 1, len(array) - 1)] != LINE_FEED)]
@@ -76,11 +78,12 @@ class _Unfinished:
     """The bytes behind the last whole row: they are scanned once and joined once, so that time stays linear."""
 
     def __init__(self, name: str, blank: bytes) -> None:
-        self.name, self.blank, self.parts, self.held = name, blank, list[bytes](), b""
+        self.name, self.blank, self.white, self.held = name, blank, _any_of(blank), b""
+        self.parts, self.size = list[bytes](), 0
 
     def finish(self, data: bytes, breaks: Offsets, regular: bool, final: bool, row: int) -> Rows | None:
         """The rows that end in `data` (at its end, too, if it is the last), given the line breaks that end rows."""
-        before = sum(map(len, self.parts))
+        before = self.size
         if not len(breaks) and not final:
             self._keep(data, row)
             return None
@@ -90,7 +93,7 @@ class _Unfinished:
             ends = np.append(ends, len(data))
         ends = ends[~self._blank(data, ends, bool(before))]
         rest = int(ends[-1]) if len(ends) else 0
-        self.parts = []
+        self.parts, self.size = [], 0
         if not final:
             self._keep(data[rest:], row + len(ends))
         return Rows(data[:rest], ends, regular) if len(ends) else None
@@ -100,7 +103,7 @@ class _Unfinished:
         starts = np.append(0, ends[:-1])[: len(ends)]
         first = np.frombuffer(data, np.uint8)[starts]
         blank: Flags = first == LINE_FEED
-        for at in np.flatnonzero(np.isin(first, list(self.blank)) & ~blank).tolist():
+        for at in np.flatnonzero(self.white[first] & ~blank).tolist():
             blank[at] = not data[starts[at] : ends[at]].strip(self.blank)
         if joined:
             blank[:1] = [not data[: ends[0]].strip(self.blank)]
@@ -109,11 +112,18 @@ class _Unfinished:
     def _keep(self, data: bytes, row: int) -> None:
         if data:
             self.parts.append(data)
-        if sum(map(len, self.parts)) > MAX_ROW_BYTES:
+            self.size += len(data)
+        if self.size > MAX_ROW_BYTES:
             raise DataError(
                 f"{self.name}, row {row}: expected a row of up to {MAX_ROW_BYTES >> 20} MB, found no end to it: close its "
                 "quotation mark or end its line, or take it out"
             )
+
+
+@cache
+def _any_of(marks: bytes) -> Flags:
+    """For each byte whether it is one of these: to be looked up for whole arrays."""
+    return np.isin(np.arange(256), np.frombuffer(marks, np.uint8))
 
 
 def _with_last(stream: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

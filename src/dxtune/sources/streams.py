@@ -39,8 +39,8 @@ def stem(path: Path) -> str:
     return Path(path.stem).stem if path.suffix.lower() in CODECS else path.stem
 
 
-def blocks(path: Path, name: str, size: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """The file's bytes, unpacked where it ends in .gz or .zst, some MB at a time; none is empty.
+def blocks(path: Path, name: str) -> Iterator[bytes]:
+    """The file's bytes, unpacked where it ends in .gz or .zst, up to BLOCK_BYTES at a time; none is empty.
 
     Raises DataError, with `name` for the file, where it cannot be read, is cut, or expands like a zip bomb.
     """
@@ -49,7 +49,7 @@ def blocks(path: Path, name: str, size: int = BLOCK_BYTES) -> Iterator[bytes]:
         packed = path.stat().st_size
         made = 0
         with closing(_open(path, codec)) as stream:
-            while block := stream.read(size):
+            while block := stream.read(BLOCK_BYTES):
                 made += len(block)
                 if codec and made > FREE_EXPANSION + MAX_EXPANSION * packed:
                     raise DataError(

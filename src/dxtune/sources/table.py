@@ -9,15 +9,16 @@ never says what stands there: everything that is read here is PHI.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from dxtune.params import Collect
+from dxtune.shards import ROWS_PER_SHARD
 from dxtune.sources import table_cells, table_rows
 from dxtune.sources.pieces import Batch, Piece, Segment, pack
 from dxtune.sources.streams import kind
 from dxtune.sources.table_files import File, find
-from dxtune.sources.table_open import open_file
+from dxtune.sources.table_open import Opened, open_file
 
 FEW_FILES = 10  # so many have their own hash among the facts
 
@@ -29,9 +30,14 @@ def pieces(settings: Collect, task: str) -> Iterator[Piece]:
     """
     columns = table_rows.columns(settings, task)
     files = find(settings)
-    for segments in pack(open_file(file, columns) for file in files):
+    return cut((open_file(file, columns) for file in files), settings, task)
+
+
+def cut(files: Iterable[Opened], settings: Collect, task: str) -> Iterator[Piece]:
+    """The pieces of opened files, which `read` can read."""
+    for segments in pack(files, ROWS_PER_SHARD):
         rows = sum(segment.rows for segment in segments)
-        yield Piece(_key(segments), rows, partial(read, segments, settings, task))
+        yield Piece(key(segments), rows, partial(read, segments, settings, task))
 
 
 def read(segments: list[Segment[File]], settings: Collect, task: str) -> Batch:
@@ -45,7 +51,11 @@ def facts(settings: Collect) -> dict[str, float | int | str]:
 
     No file is named: a name may be a patient's.
     """
-    files = find(settings)
+    return describe(find(settings))
+
+
+def describe(files: list[File]) -> dict[str, float | int | str]:
+    """Number, formats, bytes and hashes of files."""
     hashes = [_sha256(file) for file in files]
     found: dict[str, float | int | str] = {
         "files": len(files),
@@ -65,7 +75,7 @@ def _sha256(file: File) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _key(segments: list[Segment[File]]) -> str:
+def key(segments: list[Segment[File]]) -> str:
     """A hash of the bytes, and of what the records take from the file's name and from where in it they stand."""
     digest = hashlib.blake2b(digest_size=32)
     for segment in segments:

@@ -71,7 +71,7 @@ def _open_csv(file: File, columns: dict[str, str]) -> Opened:
         raise wrong_encoding(file, head, Place(rows=-1, offset=mark)) from None
     if header is None:
         raise _empty(file)
-    _check_columns(file, header, [name for name in columns if name not in header], columns)
+    check_columns(file, header, [name for name in columns if name not in header], columns)
     if twice := [column for column in columns if header.count(column) > 1]:
         raise _twice(file, twice[0], header.count(twice[0]))
     start = Place(offset=mark).behind(head, 0)
@@ -101,7 +101,7 @@ def _open_lines(file: File, columns: dict[str, str], lines: Callable[[], Iterato
         raise DataError(
             f"{file.name}, row {first[0]}: expected a json object, found {kind_of(first[1])}, as in all rows: export it again"
         )
-    _check_columns(file, list(names), [name for name in columns if name in absent], columns)
+    check_columns(file, list(names), [name for name in columns if name in absent], columns)
     return file, Place(offset=0), lines()
 
 
@@ -136,14 +136,14 @@ def _paths(value: dict[str, Any], before: str = "", depth: int = 3) -> Iterator[
 
 def _open_parquet(file: File, columns: dict[str, str]) -> Opened:
     try:
-        source = pq.ParquetFile(file.path)
+        source = pq.ParquetFile(file.path, page_checksum_verification=True)
         schema = source.schema_arrow
         rows = source.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError, OverflowError):
         raise _no_parquet(file) from None
     names = list(schema.names)
     nested = [path for field in schema for path in _fields(field)]
-    _check_columns(file, nested, [name for name in columns if name not in nested], columns)
+    check_columns(file, nested, [name for name in columns if name not in nested], columns)
     tops = list(dict.fromkeys(name if name in names else name.partition(".")[0] for name in columns))
     if twice := [name for name in tops if names.count(name) > 1]:
         raise _twice(file, twice[0], names.count(twice[0]))
@@ -181,8 +181,11 @@ def _not_empty(file: File, chunks: Iterator[Rows]) -> Iterator[Chunk]:
         raise _no_rows(file)
 
 
-def _check_columns(file: File, found: list[str], absent: list[str], columns: dict[str, str]) -> None:
-    """Raises DataError for the first absent column: what was found, and which name may be meant."""
+def check_columns(file: File, found: list[str], absent: list[str], columns: dict[str, str]) -> None:
+    """Raises DataError for the first absent column: what was found, and which name may be meant.
+
+    The first row of a csv where no wanted name stands may be a note, and is not quoted.
+    """
     if not absent:
         return
     column, key = absent[0], columns[absent[0]]
@@ -192,9 +195,14 @@ def _check_columns(file: File, found: list[str], absent: list[str], columns: dic
         )
     folded = {name.casefold(): name for name in found}
     close = difflib.get_close_matches(column.casefold(), folded, n=1)
-    hint = f"did you mean {folded[close[0]]!r}? " if close else ""
-    if len(found) == 1 and any(mark in found[0] for mark in ";\t|"):
-        hint = "the fields are not separated by commas: save the file as comma-separated. "
+    separated = len(found) == 1 and any(mark in found[0] for mark in ";\t|")
+    other = "the fields are not separated by commas: save the file as comma-separated. " if separated else ""
+    if file.format == ".csv" and not any(name.casefold() in folded for name in columns):
+        raise DataError(
+            f"{file.name}: expected the column {column!r}, found a first row of {len(found)} fields without it and the other "
+            f"columns: {other}Set {key} in params.yaml, or add a header as row one"
+        )
+    hint = other or (f"did you mean {folded[close[0]]!r}? " if close else "")
     listed = ", ".join(found[:MAX_NAMES]) + (f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else "")
     raise DataError(f"{file.name}: expected the column {column!r}, found {listed}: {hint}Set {key} in params.yaml")
 

@@ -2,68 +2,76 @@
 
     dxtune preprocess
 
+Shard by shard: clean and measure. All at once, on a narrow frame without texts: decide. Shard by shard again: write.
 Rows in = notes in the three splits + quarantined + duplicates.
 """
+
+import shutil
+from functools import partial
+from importlib.metadata import version
+from typing import Any
 
 import polars as pl
 
 from dxtune import records, shards
-from dxtune.corpus.clean import clean, drop_short
-from dxtune.corpus.duplicates import drop_duplicates
-from dxtune.corpus.splits import check_labels, check_leakage, check_splits, count_labels, map_labels, stratify
+from dxtune.corpus import boilerplate, narrow, parts, review
+from dxtune.corpus.decide import decide
+from dxtune.corpus.label_errors import find_label_errors
+from dxtune.corpus.profile import describe, exclusions, table_one
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Writes data/processed and metrics/preprocess.json. Raises DataError or LeakageError where the splits are not sound."""
-    settings = params.preprocess
-    subgroups = dict.fromkeys(params.collect.subgroup_columns, pl.String)
-    found = records.check(shards.read_corpus(paths.deidentified), {**records.DEIDENTIFIED, **subgroups}, "data/deidentified")
+    """Writes data/processed, data/quality and the metrics. Raises DataError or LeakageError where the splits are not sound."""
+    settings, subgroups = params.preprocess, params.collect.subgroup_columns
+    work = paths.cache / "preprocess"
+    by_shard = partial(
+        shards.map_shards,
+        stage="preprocess",
+        settings={package: version(package) for package in ("polars", "ftfy", "rensa")},
+        data=params.data,
+        cache_folder=paths.shard_cache,
+    )
+    rows = shards.count_rows(paths.deidentified)
 
-    notes, quarantine = drop_short(clean(found), settings.min_characters)
-    notes, duplicates = drop_duplicates(notes)
-    notes, labels = map_labels(notes)
-    if settings.split == "stratified":
-        notes = stratify(notes, settings.validation_share, settings.test_share, settings.seed)
-    check_splits(notes)
-    shared = check_leakage(notes)
-    counts = count_labels(notes, labels)
-    check_labels(counts, settings.min_notes_per_label)
+    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {})]
+    lines = boilerplate.find_boilerplate(counts, rows)
+    cleaning = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
+    by_shard(cleaning, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
 
-    splits = {split: notes.filter(split=split) for split in SPLITS}
-    rows_out = sum(part.height for part in splits.values()) + quarantine.height + duplicates.height
-    if found.height != rows_out:
-        raise DataError(
-            f"expected {found.height} rows out (splits, quarantined, duplicates), found {rows_out}: report this bug"
-        )
-    columns = [*records.PROCESSED, *subgroups, *(["posterior"] if "posterior" in notes.columns else [])]
-    for split, part in splits.items():
-        shards.write_corpus(part.select(columns), paths.processed / split)
-    shards.write_parquet(quarantine, paths.processed / "quarantine.parquet")
+    found = parts.read_narrow(work / "narrow")
+    read = shards.shards_of(paths.deidentified)
+    short = parts.read_quarantine(work / "quarantine", read)
+    decisions = decide(found, settings)
+    notes, labels = decisions.notes, decisions.labels
+    quarantine = pl.concat([short, parts.quarantine_unplaced(decisions.unplaced, read)])
+    if rows != (rows_out := notes.height + quarantine.height + decisions.dropped.height):
+        raise DataError(f"expected {rows} rows out (splits, quarantined, duplicates), found {rows_out}: report this bug")
+    metrics: dict[str, Any] = {"rows": rows, "quarantined": quarantine.height, "boilerplate_lines": len(lines)}
+    metrics |= decisions.facts | {split: describe(notes.filter(split=split)) for split in SPLITS}
+    texts = review.read_sample(notes, work / "notes")
+    metrics |= review.measure_drift(notes, texts, decisions.facts["labels"])
+
+    shutil.rmtree(paths.quality, ignore_errors=True)
+    leaks, leaked = review.find_leaks(texts["train"])
+    shards.write_parquet(leaks, paths.quality / "label_leaks.parquet")
+    review.check_leaks(leaks, leaked, settings.max_leaked_share)
+    shards.write_parquet(decisions.dropped, paths.quality / "duplicates.parquet")
+    if settings.find_label_errors:
+        shards.write_parquet(find_label_errors(texts["train"]), paths.quality / "label_errors.parquet")
+
+    parts.write_beside(parts.number_labels(notes, labels, params.task), notes["shard"], work / "notes", work / "decided")
+    columns = parts.written_columns(work / "notes", records.processed(params.task), subgroups)
+    shutil.rmtree(paths.processed, ignore_errors=True)
+    targets = {split: paths.processed / split for split in SPLITS}
+    by_shard(partial(parts.divide_shard, columns), [work / "notes", work / "decided"], targets)
+    shards.write_parquet(quarantine.drop("patient_id"), paths.processed / "quarantine.parquet")
     shards.write_json(labels, paths.processed / "labels.json")
-    metrics = {
-        "rows": found.height,
-        "quarantined": quarantine.height,
-        "duplicates": duplicates.height,
-        "conflicting_duplicates": int(duplicates["conflicting"].sum()),
-        "labels": counts,
-        **{split: describe(part) for split, part in splits.items()},
-        **shared,
-    }
+    metrics |= {"label_leaks": leaks.height, "leaked_share": leaked}
     shards.write_json(metrics, paths.metrics / "preprocess.json")
-
-
-def describe(notes: pl.DataFrame) -> dict[str, float]:
-    """The size of one split: notes, patients, mean characters of a note.
-
-    >>> describe(pl.DataFrame({"patient_id": ["p", "p"], "text": ["ab", "abcd"]}))
-    {'notes': 2, 'patients': 1, 'mean_characters': 3.0}
-    """
-    characters = int(notes["text"].str.len_chars().sum())
-    return {
-        "notes": notes.height,
-        "patients": notes["patient_id"].n_unique(),
-        "mean_characters": round(characters / notes.height, 1),
-    }
+    patients = pl.concat([part.select("note_id", "patient_id") for part in (found, short)])
+    shards.write_text(table_one(notes, subgroups).write_csv(), paths.metrics / "plots/participants.csv")
+    shards.write_text(exclusions(quarantine, decisions.dropped, patients).write_csv(), paths.metrics / "plots/exclusions.csv")
+    shutil.rmtree(work)

@@ -1,0 +1,93 @@
+"""The cleaning half of preprocess, a shard at a time, and the narrow frame on which everything else is decided.
+
+A narrow frame has one row a note and no text: ids, labels, year, subgroups, hashes, lengths. A million notes are some hundred
+megabytes of it, so that splits and duplicates can be decided over the whole corpus at once.
+"""
+
+from hashlib import blake2b
+
+import polars as pl
+
+from dxtune import records
+from dxtune.corpus.boilerplate import count_lines, drop_lines
+from dxtune.corpus.clean import clean, drop_short
+from dxtune.corpus.minhash import sign
+from dxtune.corpus.sections import drop_sections
+from dxtune.errors import DataError
+from dxtune.shards import Result
+
+ANSWERS = ("label", "labels", "response", "answer", "answer_start")  # what a note is there to teach, by task
+
+
+def count_boilerplate(found: pl.DataFrame) -> Result:
+    """Of one shard, as facts: how many notes have each line that could be boilerplate."""
+    return Result({}, {"lines": dict(count_lines(clean(found)).iter_rows())})
+
+
+def prepare(
+    boilerplate: tuple[str, ...],
+    sections: tuple[str, ...],
+    min_characters: int,
+    task: str,
+    subgroups: tuple[str, ...],
+    found: pl.DataFrame,
+) -> Result:
+    """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame, `quarantine`.
+
+    Rows in = notes + quarantine; `row` counts from 1 in the shard. Raises DataError where the shard has not the columns of
+    the task and the subgroups.
+    """
+    check_values(found, {**records.deidentified(task), **dict.fromkeys(subgroups, pl.String)}, "data/deidentified")
+    cleaned = clean(found).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
+    notes, quarantine = drop_short(drop_sections(drop_lines(cleaned, boilerplate), sections), min_characters)
+    lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")
+    return Result({"notes": notes.drop("row"), "narrow": measure(notes), "quarantine": lost}, {})
+
+
+def measure(notes: pl.DataFrame) -> pl.DataFrame:
+    """The narrow frame of notes with `row`: every column but text and posterior, and
+
+    `labels` (a list whatever the task: one label, several, or none), `answer` (hash of what copies may disagree about),
+    `text_hash`, `characters`, `posterior_length` (0: none), `bands` and `sketch` (dxtune.corpus.minhash).
+    """
+    answers = [name for name in ANSWERS if name in notes.columns]
+    asked = notes["question"].fill_null("") if "question" in notes.columns else [""] * notes.height
+    texts = [_digest(text, question) for text, question in zip(notes["text"], asked, strict=True)]
+    said = [_digest(*(str(value) for value in row)) for row in notes.select(answers).iter_rows()] if answers else texts
+    wide = {"text", "question", "posterior", *ANSWERS}
+    return notes.select(
+        *(name for name in notes.columns if name not in wide),
+        _labels(notes),
+        pl.Series("answer", said, dtype=pl.Binary),
+        pl.Series("text_hash", texts, dtype=pl.Binary),
+        pl.col("text").str.len_chars().cast(pl.Int64).alias("characters"),
+        (pl.col("posterior").list.len().cast(pl.Int64) if "posterior" in notes.columns else pl.lit(0, pl.Int64)).alias(
+            "posterior_length"
+        ),
+        *sign(notes).get_columns(),
+    )
+
+
+def check_values(found: pl.DataFrame, columns: records.Schema, where: str) -> pl.DataFrame:
+    """The same shard, once it has the columns, and ids and labels in every row. Raises DataError naming columns and rows."""
+    records.check(found, columns, where)
+    for name in ("note_id", "patient_id", *(name for name in ("label", "labels") if name in found.columns)):
+        if missing := found[name].is_null().sum():
+            row = found[name].is_null().arg_true()[0] + 1
+            raise DataError(
+                f"{where}: expected a {name} in every row, found none in {missing} (the first: row {row}): run dvc repro "
+                "collect again"
+            )
+    return found
+
+
+def _labels(notes: pl.DataFrame) -> pl.Series:
+    if "labels" in notes.columns:
+        return notes["labels"]
+    if "label" in notes.columns:
+        return notes.select(pl.concat_list("label").alias("labels")).to_series()
+    return pl.Series("labels", [[]] * notes.height, dtype=pl.List(pl.String))
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
