@@ -101,14 +101,14 @@ def test_a_name_is_carried_to_another_shard_and_only_of_its_patient(tmp_path: Pa
 
 
 def test_a_note_costs_its_shard_and_the_notes_of_its_patient(tmp_path: Path, params_with: Callable[..., Params]) -> None:
-    texts = [DOUBTFUL.format(name) for name in NAMES * 4]
+    texts = [DOUBTFUL.format("Winter")] * 20
     patients = [f"p{row}" for row in range(20)]
     params = settings(params_with)
     cache = tmp_path / ".cache/shards/deidentify"
     run(tmp_path, params, frame(texts, patients), 4)
     before = {path.name for path in cache.iterdir()}
     assert len(before) == 10, "five shards: found, and replaced"
-    run(tmp_path, params, frame([*texts, SURE.format(NAMES[1])], [*patients, "p1"]), 4)
+    run(tmp_path, params, frame([*texts, SURE.format("Winter")], [*patients, "p1"]), 4)
     new = {path.name for path in cache.iterdir()} - before
     assert len(new) == 4, "the new shard: found and replaced; that of p1: carried and replaced"
     out = shards.read_corpus(tmp_path / "data/deidentified")["text"].to_list()
