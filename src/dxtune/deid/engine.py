@@ -549,7 +549,8 @@ def find(
     """The spans of some notes, and the first look at them. patients, known, shared: as for `mark`.
 
     again: with a placeholder in place of each span a neighbour may be told apart that could not be before; the notes of such
-    patients are looked at until nothing is found, so that de-identifying twice changes nothing.
+    patients are looked at until nothing is found, so that de-identifying twice changes nothing. A note that is not at rest after
+    MOST_LOOKS loses every word that the scorer is asked about: the time is linear in its length, whatever it holds.
     """
     marked = mark(look(texts), patients, known=known, shared=shared)
     found, latest = [findings(marked)], marked
@@ -559,10 +560,26 @@ def find(
         if not open_.any():
             break
         latest = mark(look_again(latest, np.flatnonzero(open_)), patients, known=known, shared=shared)
+        if len(found) >= MOST_LOOKS:
+            _mask_asked(latest)
         found.append(findings(latest))
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[1], columns[0]))
     return Findings(*(column[order] for column in columns)), marked
+
+
+MOST_LOOKS = 12
+"""After so many looks a note is no clinical text."""
+
+
+def _mask_asked(marked: Marked) -> None:
+    """Marks every word that the scorer is asked about, in the notes in which anything is marked."""
+    note = _notes_of(marked.look.tokens)
+    restless = np.zeros(len(marked.look.tokens.first) + 1, bool)
+    restless[note[marked.kind > 0]] = True
+    rows = rows_to_score(marked.look)
+    rows = rows[(marked.kind[rows] == 0) & restless[note[rows]]]
+    marked.kind[rows], marked.rule[rows] = NUMBER["NAME"], RULES.index("beside")
 
 
 def doubtful(marked: Marked) -> tuple[Ints, Ints, Ints]:
