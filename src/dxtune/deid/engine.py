@@ -549,8 +549,8 @@ def find(
     """The spans of some notes, and the first look at them. patients, known, shared: as for `mark`.
 
     again: with a placeholder in place of each span a neighbour may be told apart that could not be before; the notes of such
-    patients are looked at until nothing is found, so that de-identifying twice changes nothing. A note that is not at rest after
-    MOST_LOOKS loses every word that the scorer is asked about: the time is linear in its length, whatever it holds.
+    patients are looked at until nothing is found, so that de-identifying twice changes nothing. A note that is not at rest
+    after MOST_LOOKS loses every word that the scorer is asked about: the time is linear in its length, whatever it holds.
     """
     marked = mark(look(texts), patients, known=known, shared=shared)
     found, latest = [findings(marked)], marked
