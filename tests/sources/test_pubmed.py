@@ -255,12 +255,9 @@ def test_pieces_cut_anywhere_give_the_same_records_and_appending_leaves_old_keys
 
 
 def cut(path: Path, rows: int) -> list[pieces.Piece]:
-    default = pieces.pack.__defaults__
-    pieces.pack.__defaults__ = (rows,)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pubmed, "ROWS_PER_SHARD", rows)
         return list(pubmed.pieces(settings(path), "classification"))
-    finally:
-        pieces.pack.__defaults__ = default
 
 
 def small_blocks(path: Path) -> Any:
