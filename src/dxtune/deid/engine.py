@@ -123,16 +123,20 @@ def _explained(seen: Look) -> Look:
     tokens = seen.tokens
     first, last, kinds = grammar.find(tokens, seen.classes)
     number = np.array([NUMBER.get(kind, 0) for kind in kinds], np.uint8)
-    claimed = number > 0
+    either = np.array([kind == grammar.EITHER for kind in kinds], bool)
     kept = np.zeros(len(tokens), bool)
-    kept[_inside(first[~claimed], last[~claimed])] = True
-    first, last, number = first[claimed], last[claimed], number[claimed]
+    explained = (number == 0) & ~either
+    kept[_inside(first[explained], last[explained])] = True
+    first, last, number, either = first[~explained], last[~explained], number[~explained], either[~explained]
     length = tokens.end[last - 1] - tokens.start[first]
     for row in np.flatnonzero((number == NUMBER["ID"]) & (length >= checksums.SHORTEST) & (length <= checksums.LONGEST)):
         value = tokens.text[tokens.start[first[row]] : tokens.end[last[row] - 1]]
         number[row] = NUMBER[checksums.kind_of(value) or "ID"]
-    tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": IDENTIFIER, "shape": NO_CASE})
-    seen = Look(tokens, seen.classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
+    kind = np.where(either, DIGITS, IDENTIFIER)
+    word = np.where(either, tokens.word[first] * np.uint64(31) + tokens.word[last - 1], tokens.word[first])
+    tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": kind, "shape": NO_CASE, "word": word})
+    classes = _with(seen.classes, first[either], grammar.EITHER_CLASS)
+    seen = Look(tokens, classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
     return _chosen(seen, _without(first + 1, last, len(kept)))
 
 
@@ -224,6 +228,9 @@ def mark(
         margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
         unknown = (seen.tokens.shape[rows] == UPPER) & (seen.known[rows] & lexicon.KNOWN == 0)
         margin[rows[short & unknown & (seen.tokens.end[rows] - seen.tokens.start[rows] <= 3)]] += UNEXPLAINED
+    either = seen.classes == grammar.EITHER_CLASS
+    margin[either] -= SCORE
+    guess[either] = NUMBER["DATE"]
     sure = margin >= 0
     kind[sure] = guess[sure]
     rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
@@ -326,6 +333,8 @@ WORDS_ARE_NO_CODES = 300
 EPONYM = 1000
 """What a word must be surer of that stands before "disease", "sign", "catheter", ... without a title: it is called after
 somebody."""
+SCORE = 200
+"""What a month and a day must be surer of that may be a part of up to ten, such as 3/10."""
 DRUG = 300
 """What the name of a drug must be surer of."""
 UNEXPLAINED = 200
@@ -408,7 +417,7 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
 
 
 def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
-    """Marks a street to its end behind its number, "83876 Lucy Highway", and the word between two parts of a place."""
+    """Marks a street from its number to its flat, "83876 W. Lucy Highway, unit 7", and the word between two parts of a place."""
     tokens, place = seen.tokens, NUMBER["LOCATION"]
     street = grammar.members("street")[seen.classes]
     word = (tokens.kind == LETTERS) & ~seen.fixed
@@ -420,6 +429,19 @@ def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> N
             whole = whole & word[ends + step] & near[ends + step]
         for step in range(1, words + 2):
             kind[ends[whole] + step] = place
+    dot = (tokens.kind == MARK) & _marks(b",.")[seen.classes] & (kind == 0)
+    here = np.flatnonzero((kind == place) & ~seen.fixed)
+    compass = np.where(dot[here - 1], here - 2, here - 1)  # 5 W. Maple
+    whole = grammar.members("compass")[seen.classes[compass]] & (kind[compass] == 0) & (tokens.kind[compass - 1] == DIGITS)
+    kind[_inside(compass[whole] - 1, here[whole])] = place
+    flat = np.flatnonzero((kind == 0) & (grammar.members("flat") | _marks(b"#"))[seen.classes])
+    ahead, number = flat - 1, flat + 1  # Maple Way, unit #7
+    for _ in range(2):
+        ahead = np.where(dot[ahead], ahead - 1, ahead)
+        number = np.where(dot[number] | (seen.classes[number] == ord("#")), number + 1, number)
+    numbered = (tokens.kind[number] == DIGITS) | ((kind[number] == place) & ~seen.fixed[number])
+    whole = numbered & (kind[ahead] == place) & ~seen.fixed[ahead]
+    kind[_inside(flat[whole], number[whole] + 1)] = place
     parts = np.flatnonzero(_PLACES[kind] & ~seen.fixed)
     for step in (2, 4):  # one word, or one word between hyphens: Reina-on-Sea
         left = parts[parts + step < len(kind)]
@@ -582,8 +604,6 @@ NOTHING = Findings(*(np.zeros(0, np.int64) for _ in range(3)), *(np.zeros(0, np.
 
 def together(found: Sequence[Findings]) -> Findings:
     """Several findings as one, in the order of the notes."""
-    if len(found) == 1:
-        return found[0]
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[1], columns[0]))
     return Findings(*(column[order] for column in columns))

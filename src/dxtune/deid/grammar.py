@@ -21,6 +21,10 @@ from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, LINE, Bytes, Ints, Tokens
 from dxtune.deid.vocabulary import GROUPS, SOFT
 
 KEEP = "KEEP"
+EITHER = "EITHER"
+"""A month and a day, or a part of up to ten, such as 3/10: the scorer decides by what stands around it."""
+EITHER_CLASS = ord("~")
+"""The class of such a token: no pattern holds it."""
 # The classes of digits: what they can be, and their length.
 _DIGITS = {
     "O": ("00", 2), "z": ("0", 1), "i": ("1-4, 7-9", 1), "j": ("5, 6", 1), "p": ("01-09", 2), "q": ("10", 2), "m": ("11, 12", 2), "d": ("13-31", 2), "k": ("32-89", 2), "n": ("90-99", 2),
@@ -113,7 +117,8 @@ _DATES = (
 
 # In order of priority: of two that fit the same tokens the first wins. Of several that fit, the longest is taken.
 PATTERNS: list[tuple[str, str]] = [
-    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ ~ @ ~ <alnum>+ (?: [.-] <alnum>+ )*"),
+    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ @ <word> <alnum>* (?: [.-] <alnum>+ )*"),
+    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ ~ @ ~ <alnum>+ (?: [.-] <alnum>+ )* \. <word>"),
     ("EMAIL", r"(?:<alnum> | [.\x5f-])+ ~ [\[(] <at> [\])] ~ <alnum>+ (?: (?: \. | ~ [\[(] <any> [\])] ~ ) <alnum>+ )+"),
     ("URL", r"<http> : / / (?:<alnum> | [.%+'\x5f/?&=:#@,;!-])+"),
     ("URL", r"<www> \. (?:<alnum> | [.%+'\x5f/?&=:#-])+"),
@@ -167,7 +172,8 @@ PATTERNS: list[tuple[str, str]] = [
     (KEEP, r"<pressure> (?: [\x20:,=(] | <link> | <plain> ){1,5} <n13> ~ / ~ <n13>"),
     (KEEP, r"<ratio_before> (?: [\x20:,'()=/-] | <word> ){1,8} <n13> ~ / ~ <n13>"),
     (KEEP, r"(?:<date_before> _)? <n13> ~ / ~ <n13> ~ [,;-]? ~ <ratio_after>"),
-    (KEEP, r"<n1_6> (?: [.,] <num> )* (?: ~ (?: - | <to> | / ) ~ <n1_6> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
+    (KEEP, r"<n1_6> (?: [.,] <num> )* (?: ~ (?: - | <to> ) ~ <n1_6> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
+    (KEEP, r"<n1_6> ~ / ~ <n1_6> (?: ~ | - ) (?: <slash_unit> | % )"),
     (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <n1_6> (?: [.,-] <n1_6> )*"),
     (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-])* <num> (?: [.-] <alnum>+ )*"),
     (KEEP, r"<n13> (?: , (?:<n3>|O) )+ (?: \. <num> )? | <n1_6> \. <n1_6> | \. <num>"),
@@ -248,7 +254,7 @@ def _judge(kind: str, classes: str) -> str:  # noqa: PLR0911
         inner = _judge_compound(classes, digits)
         return (
             KEEP
-            if inner == KEEP and sum(digits) < 5 and kind in {"DEVICE", "ID", "PHOTO", "HEALTH_PLAN"} and len(digits) > 1
+            if inner in (KEEP, EITHER) and sum(digits) < 5 and kind in {"DEVICE", "ID", "PHOTO", "HEALTH_PLAN"} and len(digits) > 1
             else kind
         )
     return kind
@@ -268,8 +274,8 @@ def _judge_compound(classes: str, digits: list[int]) -> str:  # noqa: PLR0911, P
     if not words:
         if set(marks) == {"/"} and len(marks) == 1:
             month_day = body[0] in sets["d"] and body[-1] in sets["d"] and (body[0] in sets["m"] or body[-1] in sets["m"])
-            ratio = body[0] in sets["n1"] and body[-1] in "jq"
-            return "DATE" if month_day and not ratio else KEEP if longest <= 4 else "ID"
+            ratio = body[0] in sets["n1"] and body[-1] in sets["n1"] + "q"
+            return (EITHER if ratio else "DATE") if month_day else KEEP if longest <= 4 else "ID"
         if len(marks) == 2 and set(marks) in ({"/"}, {"-"}, {"."}) and body[0] in sets["d"] and body[2:3] in sets["d"] and body[-1] in sets["yy"] + sets["yyyy"]:  # fmt: skip
             return "DATE"
         if set(marks) <= {":", ".", ","}:
@@ -364,7 +370,7 @@ def _mark_codes() -> Bytes:
     """ASCII marks stand for themselves, typographic ones for their plain form, all others for `?`."""
     table = np.full(0x3000, ord("?"), np.uint8)
     for code in range(33, 127):
-        if not chr(code).isalnum():
+        if not chr(code).isalnum() and code != EITHER_CLASS:
             table[code] = code
     for code in (0x2010, 0x2011, 0x2012, 0x2013, 0x2014):
         table[code] = ord("-")
@@ -393,7 +399,10 @@ def _digit_codes(value: Ints, length: Ints) -> Bytes:
 
 
 def find(tokens: Tokens, classes: Bytes) -> tuple[Ints, Ints, list[str]]:
-    """The stretches of tokens that the grammar knows, in order, none overlapping: first, last (exclusive), and kind; KEEP if explained."""
+    """The stretches of tokens that the grammar knows, in order, none overlapping: first, last (exclusive), and kind.
+
+    KEEP: they are explained. EITHER: the scorer is to be asked.
+    """
     place = np.arange(len(tokens)) + np.cumsum(tokens.gap)
     line = np.full(int(place[-1]) + 1, 32, np.uint8)
     line[place] = classes

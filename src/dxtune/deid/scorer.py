@@ -34,7 +34,7 @@ from dxtune.deid.tokens import (
 FILE = Path(__file__).parent / "scorer.npz"
 KINDS = ("NAME", "LOCATION", "FACILITY", "ID")
 BITS = 18
-FEATURES = 31
+FEATURES = 32
 LARGEST = 1023
 Words = npt.NDArray[np.uint32]
 _C = [np.uint32(value) for value in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)]  # odd: xxHash's primes
@@ -67,7 +67,9 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
     small = np.where(seen > 0, 200 + seen, small).astype(np.uint32)
     word = np.where(seen > 0, 77 * seen.astype(np.uint32), tokens.word.astype(np.uint32))
     shape = np.where(seen > 0, 9, tokens.shape).astype(np.uint32)
-    label = _line_labels(tokens).astype(np.uint32)[rows]
+    at, since = (some[rows] for some in _line_labels(tokens))
+    since = since.astype(np.uint32)
+    label = np.where(since > 0, tokens.word[at], 0).astype(np.uint32) + since
     mine = known[rows] & lexicon.KNOWN
 
     def c(name: str) -> Words:
@@ -111,6 +113,7 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
         ((k1 * 256 + k2) * 256 + k3) * 16 + s0,
         label * 16 + s0,
         label + own,
+        (classes[at].astype(np.uint32) * 8 + since) * 16 + s0,
         length * 256 + own,
     )
     for salt, values in zip(_SALT, templates, strict=True):
@@ -122,19 +125,17 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
         yield mixed.astype(np.int64)
 
 
-def _line_labels(tokens: Tokens) -> Hashes:
-    """Of each token the hash of the word before the last colon of its line, 0 where there is none: what a form calls its
-    field."""
+def _line_labels(tokens: Tokens) -> tuple[Ints, Ints]:
+    """Of each token which token stands before the last colon of its line, what a form calls its field, and how many tokens
+    ago the colon was, 4 at the most; 0 and 0 where there is none."""
     place = np.arange(len(tokens))
     colon = np.zeros(len(tokens), bool)
     marks = np.flatnonzero(tokens.kind == MARK)
     colon[marks] = tokens.word[marks] == _mark(":")
     last = np.maximum.accumulate(np.where(colon, place, 0))
     line = np.maximum.accumulate(np.where((tokens.kind == LINE) | (tokens.kind == EDGE), place, 0))
-    inside = (last > line) & (last > 0) & (place - last < 8) & (place > last)
-    return np.where(inside, tokens.word[np.maximum(last - 1, 0)], np.uint64(0)) + np.where(
-        inside, np.minimum(place - last, 4), 0
-    ).astype(np.uint64)
+    inside = (last > line) & (place - last < 8) & (place > last)
+    return np.where(inside, last - 1, 0), np.where(inside, np.minimum(place - last, 4), 0)
 
 
 @cache
