@@ -18,7 +18,6 @@ from dxtune.deid.tokens import (
     DIGITS,
     EDGE,
     LETTERS,
-    LINE,
     LOWER,
     MARK,
     SMALL_LETTER,
@@ -104,10 +103,10 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
         w2 * 16 + s0,
         (km1 * 256 + own) * 4 + g0,
         (k1 * 256 + own) * 4 + g1,
-        ((km1 * 256 + k1) * 4096 + own) * 4 + g0 * 2 + g1,
+        ((km1 * 256 + k1) * 4096 + own) * 16 + g0 * 4 + g1,
         (km2 * 256 + km1) * 4096 + own,
         (k2 * 256 + k1) * 4096 + own,
-        ((sm1 * 16 + s0) * 16 + s1) * 4 + g0 * 2 + g1,
+        ((sm1 * 16 + s0) * 16 + s1) * 16 + g0 * 4 + g1,
         (((sm2 * 16 + sm1) * 16 + s0) * 16 + s1) * 16 + s2,
         ((km3 * 256 + km2) * 256 + km1) * 16 + s0,
         ((k1 * 256 + k2) * 256 + k3) * 16 + s0,
@@ -133,7 +132,7 @@ def _line_labels(tokens: Tokens) -> tuple[Ints, Ints]:
     marks = np.flatnonzero(tokens.kind == MARK)
     colon[marks] = tokens.word[marks] == _mark(":")
     last = np.maximum.accumulate(np.where(colon, place, 0))
-    line = np.maximum.accumulate(np.where((tokens.kind == LINE) | (tokens.kind == EDGE), place, 0))
+    line = np.maximum.accumulate(np.where((tokens.gap > 1) | (tokens.kind == EDGE), place, 0))
     inside = (last > line) & (place - last < 8) & (place > last)
     return np.where(inside, last - 1, 0), np.where(inside, np.minimum(place - last, 4), 0)
 
@@ -149,7 +148,7 @@ def _line_case(tokens: Tokens) -> Hashes:
     long = words & (tokens.end - tokens.start > 1)
     upper = long & (tokens.shape == UPPER)
     title = long & (tokens.shape == TITLE)
-    number = np.cumsum((tokens.kind == LINE) | (tokens.kind > LINE))
+    number = np.cumsum((tokens.gap > 1) | (tokens.kind == EDGE))
     lines = int(number[-1]) + 1 if len(number) else 0
     count = np.maximum(np.bincount(number, long, lines), 1)
     uppers = np.bincount(number, upper, lines) / count
@@ -183,9 +182,7 @@ def lanes(table: npt.NDArray[np.int16]) -> Hashes:
     return np.asarray((table + LARGEST).astype(np.uint16).view(np.uint64)[:, 0].copy())
 
 
-def score(
-    tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints, table: Hashes
-) -> npt.NDArray[np.int32]:
+def score(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints, table: Hashes) -> npt.NDArray[np.int32]:
     """The scores of the tokens `rows`, (rows, kinds), in hundredths of a logit. The rest: as for `features`."""
     total, part = np.zeros(len(rows), np.uint64), np.empty(len(rows), np.uint64)
     for column in _hashed(tokens, known, classes, seen, rows):

@@ -73,7 +73,7 @@ EITHER = _words("""
 # First names that tell when somebody was born, more or less; all others were given in every decade. By the lists of the US
 # Social Security Administration, as remembered: what counts is that nobody of 90 becomes a Kayla.
 OLD = _words("""
-    agatha agnes alma arlene beatrice bernadette bernice bertha beth betty beverly doris dorothy edith edna eileen elsa 
+    agatha agnes alma arlene beatrice bernadette bernice bertha beth betty beverly doris dorothy edith edna eileen elsa
     estelle ethel eugenia eunice florence geraldine gertrude gladys glenda helga henrietta hilda hortensia ida imelda inez irma
     janice joan joyce juanita lois loretta lorraine lucille mabel marjorie marlene maxine mildred muriel myrtle norma ophelia
     pearl phyllis rosalind selma shirley thelma ursula wanda wilhelmina winifred yolanda alfred alonzo alvin bernard byron
