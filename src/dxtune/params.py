@@ -178,6 +178,10 @@ class Train(_Section):
     """Passes over the training notes, at the most."""
     batch_size: Positive
     """Notes per optimiser step."""
+    micro_batch: Positive | None
+    """Notes computed at a time, their gradients added up to those of batch_size; null: all of them."""
+    processes: Positive
+    """Processes that share each batch."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Of AdamW; not on biases and norms."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
