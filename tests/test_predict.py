@@ -18,7 +18,8 @@ NOTES = ["Mr. John Smith has a fever.", "flank pain " * 40, "cough", "seen on 03
 def folder(tiny_model: Path, tmp_path: Path) -> Path:
     torch.manual_seed(1)
     model = classification.build(tiny_model, 3, 0.0, 0.0)
-    classification.save(model, tmp_path / "final", ["a", "b", "c"], {"max_tokens": 64, "pad_token_id": 0})
+    settings = {"task": "classification", "max_tokens": 64, "long_notes": "truncate", "stride": 0, "pad_token_id": 0}
+    classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
     load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
     return tmp_path / "final"
 
@@ -43,8 +44,9 @@ def test_order_of_rows_is_kept_over_many_batches(folder: Path) -> None:
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, 500, n).tolist() for n in rng.integers(3, 500, 60)]
     predictor = Predictor(folder, precision="fp32")
-    table = pl.DataFrame({"input_ids": ids}, schema={"input_ids": pl.List(pl.Int32)})
-    result = predictor.probabilities(table)
-    back = predictor.probabilities(table.reverse())[::-1]
+    names = [f"n-{row}" for row in range(60)]
+    table = pl.DataFrame({"note_id": names, "input_ids": ids}, schema_overrides={"input_ids": pl.List(pl.Int32)})
+    result = np.array(predictor.predictions(table)["probabilities"].to_list())
+    back = np.array(predictor.predictions(table.reverse())["probabilities"].to_list())[::-1]
     assert result.shape == (60, 3)
     np.testing.assert_allclose(result, back, atol=1e-6)

@@ -172,7 +172,11 @@ class Tokenize(_Section):
     """Text to token ids."""
 
     max_tokens: Annotated[int, Field(ge=8)]
-    """Longer notes are cut."""
+    """What the model reads at once; longer notes are treated as `long_notes` says."""
+    long_notes: Literal["truncate", "head_tail", "windows"]
+    """The end of a long note is left out, or its middle, or nothing: it is read in windows, and they answer together."""
+    stride: Annotated[int, Field(ge=0)]
+    """Tokens that two neighbouring windows share."""
     max_truncated_share: Share
     """More cut notes than this share stop the run."""
 
@@ -201,7 +205,7 @@ class Train(_Section):
     max_grad_norm: Annotated[float, Field(gt=0)]
     """Longer gradients are shortened to this."""
     patience: Positive
-    """Epochs without a better validation macro-F1 before stopping."""
+    """Epochs without a better validation before stopping."""
     precision: Literal["auto", "bf16", "fp32"]
     """Number format of the matrix products."""
     threads: Positive
@@ -249,6 +253,10 @@ class Params(_Section):
     def _check_across_sections(self) -> "Params":
         collect, preprocess = self.collect, self.preprocess
         self._check_task()
+        if self.tokenize.long_notes == "windows" and self.tokenize.stride >= self.tokenize.max_tokens // 2:
+            raise ValueError(
+                "tokenize.stride must be below half of tokenize.max_tokens, or windows would hardly move: lower it"
+            )
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
         if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):

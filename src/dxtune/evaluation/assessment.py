@@ -12,11 +12,14 @@ import numpy as np
 import polars as pl
 
 from dxtune.errors import DataError
+from dxtune.evaluation import baseline as baselines
 from dxtune.evaluation import metrics, weighted
 from dxtune.evaluation.bootstrap import bootstrap, interval
+from dxtune.evaluation.checks import join_predictions
+from dxtune.evaluation.curves import all_curves
 from dxtune.evaluation.metrics import Floats, Labels
 from dxtune.evaluation.weighted import Statistic
-from dxtune.params import Evaluate
+from dxtune.params import Evaluate, Params
 
 SMALLEST_GROUP = 10  # patients; figures of smaller groups could point at persons
 
@@ -26,6 +29,34 @@ Figures = dict[str, object]
 def matrix(frame: pl.DataFrame, column: str) -> Floats:
     """A column of lists as an array, (notes, classes)."""
     return np.array(frame[column].to_list(), dtype=np.float64)
+
+
+def measure(
+    notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], params: Params
+) -> tuple[Figures, dict[str, pl.DataFrame]]:
+    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
+    settings, columns, train = params.evaluate, params.collect.subgroup_columns, notes["train"].sort("note_id")
+    validation = join_predictions(notes["validation"], predictions, "validation")
+    test = join_predictions(notes["test"], predictions, "test")
+    seen, classes = train["label_id"].to_numpy(), len(labels)
+    tfidf = baselines.tfidf(train["text"].to_list(), seen, test["text"].to_list(), classes, settings.seed)
+    majority = baselines.majority(seen, test.height, classes)
+    test = test.with_columns(pl.Series("tfidf", tfidf.tolist()), pl.Series("majority", majority.tolist()))
+
+    figures = assess(test, _points(test, settings.calibration_bins), labels, columns, settings)
+    sizes = {"notes": validation.height, "patients": validation["patient_id"].n_unique()}
+    figures["validation"] = sizes | _points(validation, settings.calibration_bins)
+    if "posterior" in test.columns:
+        figures["ceiling"] = ceiling(test)
+    tables = all_curves(test["label_id"].to_numpy(), matrix(test, "probabilities"), labels, settings.calibration_bins)
+    return tidy(figures), tables
+
+
+def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
+    from dxtune.evaluation.clinical_metric import ClinicalMetric  # loads torch, through evaluate
+
+    metric, references = ClinicalMetric(keep_in_memory=True), frame["label_id"].to_numpy()
+    return dict(metric.compute(predictions=matrix(frame, "probabilities"), references=references, bins=bins))
 
 
 def assess(

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -13,6 +14,8 @@ from transformers.trainer_callback import ExportableState
 
 STOPPED = 128 + signal.SIGTERM
 """Exit code of a run that was asked to stop, as a shell has it."""
+NOT_FIGURES = {"selection", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time"}
+"""What the log of an epoch holds besides the figures of validation."""
 
 
 class StepClock(TrainerCallback):
@@ -111,10 +114,21 @@ class PlainProgress(TrainerCallback):
             say(f"step {state.global_step}/{state.max_steps}, {notes:.1f} notes/s, {left:.0f} s left")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        metrics = kwargs["metrics"]
-        if state.is_world_process_zero and "eval_macro_f1" in metrics:
-            score, loss = metrics["eval_macro_f1"], metrics["eval_loss"]
-            say(f"epoch {state.epoch:.0f}: validation macro-F1 {score:.4f}, loss {loss:.4f}")
+        figures = figures_of(kwargs["metrics"])
+        if state.is_world_process_zero and len(figures) > 1:
+            said = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+            say(f"epoch {state.epoch:.0f}: validation {said}")
+
+
+def figures_of(row: Mapping[str, float]) -> dict[str, float]:
+    """The loss and the figures of validation in an entry of the log, sorted by name, the loss first.
+
+    >>> figures_of({"epoch": 1.0, "eval_runtime": 2.0, "eval_macro_f1": 0.5, "eval_loss": 0.25, "eval_accuracy": 0.75})
+    {'loss': 0.25, 'accuracy': 0.75, 'macro_f1': 0.5}
+    """
+    named = {name.removeprefix("eval_"): value for name, value in row.items() if name.startswith("eval_")}
+    names = sorted(named.keys() - NOT_FIGURES, key=lambda name: (name != "loss", name))
+    return {name: round(named[name], 6) for name in names}
 
 
 def say(line: str) -> None:

@@ -18,9 +18,11 @@ from transformers.trainer_callback import PrinterCallback
 from dxtune.errors import DataError
 from dxtune.params import Train
 from dxtune.training.bucket_trainer import ROWS, BucketTrainer, model_parameters
-from dxtune.training.callbacks import Course, PlainProgress, StepClock, StopWhenAsked
+from dxtune.training.callbacks import Course, PlainProgress, StepClock, StopWhenAsked, figures_of
 
 EVAL_BATCH = 64
+NOT_READ = ("note_id", "patient_id", "length")
+"""Columns of a table of tokens that no batch is made of."""
 LATER_WINS = 1e-9
 """What an epoch is worth: nothing against one validation note, enough to decide between equals."""
 
@@ -40,29 +42,29 @@ def fit(
     collate: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
     train: pl.DataFrame,
     validation: pl.DataFrame,
-    score: Callable[[np.ndarray, np.ndarray], dict[str, float]],
+    score: Callable[[np.ndarray], dict[str, float]],
     settings: Train,
     precision: str,
     checkpoints: Path,
 ) -> Fitted:
-    """Trains `model` in place and leaves it at its best epoch by validation macro-F1, counted in steps of one note.
+    """Trains `model` in place and leaves it at its best epoch by the first figure of `score`, counted in steps of one note.
 
     A difference below what one validation note can make is noise, so such epochs are equals and the later one is kept: with
     the learning rate decayed it is the settled one. Equals do not count as progress for `patience`.
 
-    train, validation: tables of records.TOKENS. score: (labels, logits) to metrics with `macro_f1`. checkpoints: a folder
-    that belongs to exactly these inputs: an unfinished run found there is continued, and gives the same weights.
+    train, validation: tables of records.tokens. score: from the logits of validation's rows, in their order, to figures from
+    0 to 1, of which more is better. checkpoints: a folder that belongs to exactly these inputs: an unfinished run found there
+    is continued, and gives the same weights.
 
     Raises ModelError where training diverges, memory does not do for one note, or a checkpoint cannot be written; SystemExit
     once a checkpoint is saved after SIGTERM.
     """
-    columns = ["input_ids", "label_id"]
-    validation = validation.sort("length", "note_id")
+    notes = validation["note_id"].n_unique()
 
     def metrics_of(output: EvalPrediction) -> dict[str, float]:
-        metrics = score(*_in_row_order(output, validation.height))
-        steps = round(metrics["macro_f1"] * validation.height)
-        return metrics | {"selection": steps / validation.height + LATER_WINS * (trainer.state.epoch or 0.0)}
+        metrics = score(_in_row_order(output, validation.height))
+        steps = round(next(iter(metrics.values())) * notes)
+        return metrics | {"selection": steps / notes + LATER_WINS * (trainer.state.epoch or 0.0)}
 
     def batch(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         return collate(rows) | {ROWS: torch.tensor([row[ROWS] for row in rows])}
@@ -104,11 +106,11 @@ def fit(
         model=model,
         args=arguments,
         data_collator=batch,
-        train_dataset=Dataset(train.select(columns).with_row_index(ROWS).to_arrow()),
-        eval_dataset=Dataset(validation.select(columns).with_row_index(ROWS).to_arrow()),
+        train_dataset=Dataset(train.with_row_index(ROWS).drop(NOT_READ).to_arrow()),
+        eval_dataset=Dataset(validation.with_row_index(ROWS).sort("length", "note_id", ROWS).drop(NOT_READ).to_arrow()),
         compute_metrics=metrics_of,
         callbacks=[
-            EarlyStoppingCallback(settings.patience, 0.5 / validation.height),
+            EarlyStoppingCallback(settings.patience, 0.5 / notes),
             Course(max(1, steps_per_epoch // 10), settings.micro_batch or settings.batch_size),
             StopWhenAsked(steps_per_epoch),
             clock,
@@ -147,15 +149,13 @@ def _epochs_left(checkpoint: str | None, epochs: int, steps_per_epoch: int) -> i
     return int(state["global_step"]) // steps_per_epoch if stopped else epochs
 
 
-def _in_row_order(output: EvalPrediction, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and logits in the order of the table, whichever process gave them. Raises DataError unless each is there once."""
-    labels, places = output.label_ids  # type: ignore[misc]
+def _in_row_order(output: EvalPrediction, rows: int) -> np.ndarray:
+    """The logits in the order of the table, whichever process gave them. Raises DataError unless each row is there once."""
+    _, places = output.label_ids  # type: ignore[misc]
     order = np.argsort(places, kind="stable")
     if not np.array_equal(places[order], np.arange(rows)):
-        raise DataError(
-            f"validation: expected a prediction for each of {rows} notes, found {len(places)}: report this as a bug"
-        )
-    return np.asarray(labels)[order], np.asarray(output.predictions)[order]
+        raise DataError(f"validation: expected a prediction for each of {rows} rows, found {len(places)}: report this as a bug")
+    return np.asarray(output.predictions)[order]
 
 
 def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted:
@@ -163,12 +163,8 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
     loss = pl.DataFrame(
         [(step, round(value, 6)) for step, value in trainer.course.points], schema=["step", "loss"], orient="row"
     )
-    rows = [row for row in history if "eval_macro_f1" in row]
-    validation = pl.DataFrame(
-        [(round(row["epoch"]), *(round(row[f"eval_{name}"], 6) for name in ("loss", "macro_f1", "accuracy"))) for row in rows],
-        schema=["epoch", "loss", "macro_f1", "accuracy"],
-        orient="row",
-    )
+    rows = [row for row in history if "eval_selection" in row]
+    validation = pl.DataFrame([{"epoch": round(row["epoch"])} | figures_of(row) for row in rows])
     best = max(rows, key=lambda row: row["eval_selection"])
     optimizer = trainer.optimizer
     assert optimizer is not None
@@ -179,8 +175,7 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
         "lr": min(group["initial_lr"] for group in optimizer.param_groups),  # as the optimiser got it
         "parameters": sum(parameter.numel() for _, parameter in model_parameters(trainer)),
         "trained_parameters": sum(each.numel() for _, each in model_parameters(trainer) if each.requires_grad),
-        "validation_macro_f1": round(best["eval_macro_f1"], 6),
-        "validation_accuracy": round(best["eval_accuracy"], 6),
         "threads": settings.threads,
     }
+    metrics |= {f"validation_{name}": value for name, value in figures_of(best).items() if name != "loss"}
     return Fitted(metrics, loss, validation, clock)
