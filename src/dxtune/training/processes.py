@@ -13,7 +13,9 @@ def join(processes: int, threads: int) -> None:
     """
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if "RANK" in os.environ and started != processes:
-        raise ParamsError(f"train.processes = {processes}, but {started} were started: set it to {started}, or start {processes}")
+        raise ParamsError(
+            f"train.processes = {processes}, but {started} were started: set it to {started}, or start {processes}"
+        )
     if "RANK" not in os.environ and processes > 1:
         os.environ["OMP_NUM_THREADS"] = str(threads)
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]

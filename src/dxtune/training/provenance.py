@@ -10,6 +10,9 @@ from dxtune.errors import ModelError
 from dxtune.params import Params
 from dxtune.training.base_model import weights_sha256
 
+BASE = ("base_model", "base_model_revision", "base_model_sha256")
+"""What metrics/train.json says of the base model, too."""
+
 
 def provenance(params: Params, base: Path, tokens: Path, labels: list[str]) -> dict[str, Any]:
     """What dxtune.json says of the making of a model: enough to make it again, and to see that it fits what it is used with.
