@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 import torch
 
+from dxtune.errors import ModelError
 from dxtune.predict import Predictor
 from dxtune.tasks import classification
 from dxtune.training.base_model import load_tokenizer
+from dxtune.training.provenance import labels_sha256
 
 NOTES = ["Mr. John Smith has a fever.", "flank pain " * 40, "cough", "seen on 03/04/2019 for chills"]
 
@@ -19,9 +21,16 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     torch.manual_seed(1)
     model = classification.build(tiny_model, 3, 0.0, 0.0)
     settings = {"task": "classification", "max_tokens": 64, "long_notes": "truncate", "stride": 0, "pad_token_id": 0}
+    settings["labels_sha256"] = labels_sha256(["a", "b", "c"])
     classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
     load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
     return tmp_path / "final"
+
+
+def test_another_label_map_is_refused(folder: Path) -> None:
+    (folder / "labels.json").write_text('["b", "a", "c"]')
+    with pytest.raises(ModelError, match="names or their order differ"):
+        Predictor(folder, precision="fp32")
 
 
 def test_probabilities_add_up_and_do_not_depend_on_the_batch(folder: Path) -> None:

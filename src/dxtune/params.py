@@ -158,6 +158,14 @@ class Model(_Section):
     """The commit hash of a Hub id."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     """Checksum of model.safetensors; null: not checked."""
+    method: Literal["full", "lora", "head", "last_n_layers"]
+    """Which weights learn."""
+    last_layers: Positive
+    """Of last_n_layers: how many."""
+    lora_rank: Positive
+    """Of lora: the rank of what is added to each linear map."""
+    lora_alpha: Positive
+    """Of lora: its scale is lora_alpha / lora_rank."""
 
 
 class Tokenize(_Section):

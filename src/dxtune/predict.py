@@ -11,6 +11,7 @@ from dxtune.errors import ModelError
 from dxtune.tasks import find_encoder, find_task
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import keep_memory, resolve_precision
+from dxtune.training.provenance import check_labels
 
 
 class Predictor:
@@ -29,6 +30,7 @@ class Predictor:
         torch.set_num_threads(threads)
         self.task = find_task(_read_task(folder))
         self.model, self.labels, self.settings = self.task.load(folder)
+        check_labels(folder, self.labels, self.settings)
         self.tokenizer = load_tokenizer(folder)
         self.bf16 = resolve_precision(precision) == "bf16"
         if self.bf16:

@@ -98,6 +98,7 @@ class BucketTrainer(Trainer):
         if processes == 1 and course.at_once >= count:
             return super().training_step(model, inputs)
         model.train()
+        items = inputs["labels"].numel()
         own = range(self.accelerator.process_index, count, processes)
         pieces = [own[start : start + course.at_once] for start in range(0, len(own), course.at_once)]
         total = torch.zeros((), device=self.args.device)
@@ -106,7 +107,7 @@ class BucketTrainer(Trainer):
             last = not pieces or piece is pieces[-1]
             with contextlib.nullcontext() if last else self.accelerator.no_sync(model):
                 with self.compute_loss_context_manager():
-                    loss = model(**part, num_items_in_batch=count)["loss"] * (processes if pieces else 0)
+                    loss = model(**part, num_items_in_batch=items)["loss"] * (processes if pieces else 0)
                 self.accelerator.backward(loss)
             total += loss.detach()
         return self.accelerator.reduce(total, "mean") if processes > 1 else total

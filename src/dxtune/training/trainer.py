@@ -133,7 +133,7 @@ def last_checkpoint(folder: Path) -> str | None:
         try:
             whole.append((json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"], path))
         except (OSError, ValueError, KeyError):
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # another process of the run may be at it
     return str(max(whole)[1]) if whole else None
 
 
