@@ -75,12 +75,23 @@ LABEL_IDS: Mapping[str, Schema] = {
 }
 
 # data/tokens/<split>, what a row teaches: the labels' ids (LABEL_IDS), or this.
-TOKEN_TARGETS: Mapping[str, Schema] = {**LABEL_IDS}
+TOKEN_TARGETS: Mapping[str, Schema] = {
+    **LABEL_IDS,
+    "generation": {"token_type_ids": pl.List(pl.Int32)},  # 0: the prompt, 1: the response
+}
 
-# data/predictions.parquet, what the model says: `probabilities` in the order of the label map. No text.
+# data/predictions.parquet, what the model says: `probabilities` in the order of the label map; no text of a note. Generation
+# is text: `prompt` and `reference` as the model had them, its `answer`, whether that was `cut`, and how likely the model thinks
+# the reference: `nll` nats over `tokens`. All of it is made from de-identified notes.
 OUTPUTS: Mapping[str, Schema] = {
     "classification": {"probabilities": pl.List(pl.Float64)},
     "multilabel": {"probabilities": pl.List(pl.Float64)},
+    "generation": {
+        **dict.fromkeys(("prompt", "reference", "answer"), pl.String),
+        "cut": pl.Boolean,
+        "nll": pl.Float64,
+        "tokens": pl.Int64,
+    },
 }
 
 # quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user

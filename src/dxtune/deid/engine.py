@@ -482,9 +482,7 @@ def _fill(seen: Look, kind: Bytes, hyphen: npt.NDArray[np.bool_]) -> None:
     )
     left = place[:-1][(np.diff(place) > 1) & (np.diff(place) < 9)]
     right = place[1:][(np.diff(place) > 1) & (np.diff(place) < 9)]
-    blocked, words, lines = (
-        _count_between(some, left, right) for some in (~free, tokens.kind == LETTERS, tokens.kind == LINE)
-    )
+    blocked, words, lines = (_count_between(some, left, right) for some in (~free, tokens.kind == LETTERS, tokens.kind == LINE))
     inside = (blocked == 0) & (words <= 3) & (lines <= 2)
     kind[_inside(left[inside] + 1, right[inside])] = location
 
@@ -577,7 +575,9 @@ def find(
     return together(found), marked
 
 
-NOTHING = Findings(*(np.zeros(0, np.int64) for _ in range(3)), *(np.zeros(0, np.uint8) for _ in range(2)), np.zeros(0, np.int32))
+NOTHING = Findings(
+    *(np.zeros(0, np.int64) for _ in range(3)), *(np.zeros(0, np.uint8) for _ in range(2)), np.zeros(0, np.int32)
+)
 
 
 def together(found: Sequence[Findings]) -> Findings:

@@ -182,9 +182,7 @@ def lanes(table: npt.NDArray[np.int16]) -> Hashes:
     return np.asarray((table + LARGEST).astype(np.uint16).view(np.uint64)[:, 0].copy())
 
 
-def score(
-    tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints, table: Hashes
-) -> npt.NDArray[np.int32]:
+def score(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints, table: Hashes) -> npt.NDArray[np.int32]:
     """The scores of the tokens `rows`, (rows, kinds), in hundredths of a logit. The rest: as for `features`."""
     total, part = np.zeros(len(rows), np.uint64), np.empty(len(rows), np.uint64)
     for column in _hashed(tokens, known, classes, seen, rows):

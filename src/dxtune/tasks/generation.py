@@ -5,6 +5,7 @@ holds the two side by side.
 """
 
 import json
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -21,7 +21,8 @@ from dxtune.errors import ModelError
 from dxtune.params import Params
 from dxtune.tasks.encoder import BATCH_TOKENS, SETTINGS, WEIGHTS
 from dxtune.tasks.notes import list_column
-from dxtune.training.base_model import load_tokenizer, pad_token_id
+from dxtune.tasks.prompts import end_token, template_ids
+from dxtune.training.base_model import load_tokenizer
 
 IGNORED = -100
 """The label of a token that is not learned, as torch and transformers have it."""
@@ -35,6 +36,7 @@ class Responder(nn.Module):
     def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.encoder = encoder
+        self.tokenizer: Any = None  # of a model that `load` gives: answers are text
 
     def forward(
         self,
@@ -85,18 +87,14 @@ def pack(tokens: pl.DataFrame, max_tokens: int) -> pl.DataFrame:
     """
     order = tokens.with_row_index("row").sort(pl.col("length"), pl.col("note_id"), descending=[True, False])
     bins: list[list[int]] = []
-    rooms: dict[int, list[int]] = {}  # room left -> bins with it, the oldest last
+    rooms: list[tuple[int, int]] = []  # what is left in each bin, and its number; sorted
     for row, length in order.select("row", "length").iter_rows():
-        room = min((each for each in rooms if each >= length), default=None)
-        if room is None:
-            bins.append([row])
-            place, left = len(bins) - 1, max(0, max_tokens - length)
-        else:
-            place, left = rooms[room].pop(), room - length
-            bins[place].append(row)
-            if not rooms[room]:
-                del rooms[room]
-        rooms.setdefault(left, []).insert(0, place)
+        best = bisect_left(rooms, (length, 0))
+        left, place = rooms.pop(best) if best < len(rooms) else (max_tokens, len(bins))
+        if place == len(bins):
+            bins.append([])
+        bins[place].append(row)
+        insort(rooms, (left - length, place))
 
     def joined(name: str) -> list[list[int]]:
         values = tokens[name].to_list()
@@ -133,11 +131,11 @@ def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, t
 
 
 def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]:
-    """A function from the logits of validation's rows to the probability of a response's token, the geometric mean of all."""
+    """A function from the logits of validation's rows to the mean log-likelihood of a response's token, in nats."""
 
     def score(logits: np.ndarray) -> dict[str, float]:
         nll = float(logits[:, 0].sum(dtype=np.float64) / logits[:, 1].sum(dtype=np.float64))
-        return {"token_probability": float(np.exp(-nll)), "perplexity": float(np.exp(nll))}
+        return {"log_likelihood": -nll, "perplexity": float(np.exp(nll))}
 
     return score
 
@@ -155,9 +153,11 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
     tokenizer, pad_id = model.tokenizer, settings["pad_token_id"]
     rows = tokens.select("input_ids", "token_type_ids").to_dicts()
     ends = [row["token_type_ids"].count(0) for row in rows]
-    losses, answers = np.zeros((len(rows), 2)), [[] for _ in rows]
+    losses = np.zeros((len(rows), 2))
+    answers: list[list[int]] = [[] for _ in rows]
     known = [number for number, row in enumerate(rows) if len(row["input_ids"]) > ends[number]]
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+    model.to(torch.bfloat16 if bf16 else torch.float32)  # autocast would turn all weights into bf16 again for every token
+    with torch.inference_mode():
         for batch in batches(known, [len(row["input_ids"]) for row in rows], 0):
             output = model(**collate([rows[number] for number in batch], pad_id, 0))
             losses[batch] = output["logits"].double().numpy()
@@ -166,8 +166,8 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
             prompts = [rows[number]["input_ids"][: ends[number]] for number in batch]
             for number, answer in zip(batch, respond(model.encoder, prompts, tokenizer, pad_id, room), strict=True):
                 answers[number] = answer
-    end = last_token(tokenizer)
-    before, between = (len(part) for part in _frame(tokenizer))
+    end = end_token(tokenizer)
+    before, between = (len(ids) for ids in template_ids(tokenizer))
     return pl.DataFrame(
         {
             "note_id": tokens["note_id"],
@@ -183,7 +183,7 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
 
 def respond(model: Any, prompts: list[list[int]], tokenizer: Any, pad_id: int, room: int) -> list[list[int]]:
     """The ids of a greedy answer to each prompt, with its end where it came to one."""
-    longest, end = max(map(len, prompts)), last_token(tokenizer)
+    longest, end = max(map(len, prompts)), end_token(tokenizer)
     ids = torch.tensor([[pad_id] * (longest - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     made = model.generate(
@@ -206,11 +206,6 @@ def batches(numbers: Sequence[int], lengths: list[int], more: int) -> Iterator[l
         start = end
 
 
-def last_token(tokenizer: Any) -> int:
-    """The token that ends an answer."""
-    return int(tokenizer.encode("a", "a").ids[-1])
-
-
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[str]:
     """The answer of each row of `predict`."""
     return predictions["answer"].to_list()
@@ -222,33 +217,20 @@ def measure(
     """The content of metrics/evaluate.json, from prompts with their responses and the model's answers. No curves."""
     from dxtune.tasks.responses import measure as measured
 
-    return measured(notes, predictions, params), {}
+    return dict(measured(notes, predictions, params)), {}
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:
     """Writes config, weights and settings: with the tokenizer, all that is needed to use the model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = model.encoder.config.to_dict()
-    config.pop("_name_or_path", None)
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    tied = set(model.encoder.all_tied_weights_keys)  # the same numbers under a second name
-    weights = {name: value.contiguous() for name, value in model.encoder.state_dict().items() if name not in tied}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / "labels.json").write_text(json.dumps(labels) + "\n", encoding="utf-8")
+    model.encoder.save_pretrained(folder)
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[Responder, list[str], dict[str, Any]]:
-    """The model that `save` wrote, no labels, and its settings. Raises ModelError where files are missing or do not fit."""
+    """The model that `save` wrote, no labels, and its settings. Raises ModelError where files are missing."""
     missing = [name for name in ("config.json", WEIGHTS, SETTINGS, "tokenizer.json") if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    absent, unexpected = model.load_state_dict(load_file(folder / WEIGHTS), strict=False)
-    if unexpected or set(absent) - set(model.all_tied_weights_keys):
-        raise ModelError(f"{folder}: config.json and {WEIGHTS} do not fit each other: run dvc repro train")
-    model.tie_weights()
-    responder = Responder(model.eval())
-    responder.tokenizer = load_tokenizer(folder)
-    return responder.eval(), [], json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    model = build(folder, 0, 0.0, 0.0)
+    model.tokenizer = load_tokenizer(folder)
+    return model.eval(), [], json.loads((folder / SETTINGS).read_text(encoding="utf-8"))

@@ -72,6 +72,18 @@ def chat_parts(base: Path) -> tuple[str, str, str]:
     return before, between, after.strip() or names["eos_token"]
 
 
+def template_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The ids that a tokenizer of `as_chat` puts before a prompt, and those between it and the answer."""
+    special = json.loads(tokenizer.to_str())["post_processor"]["special_tokens"]
+    before, between = (list(special[name]["ids"]) if name in special else [] for name in ("before", "between"))
+    return before, between
+
+
+def end_token(tokenizer: Any) -> int:
+    """The id that ends an answer."""
+    return int(tokenizer.encode("a", "a").ids[-1])
+
+
 def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame: pl.DataFrame) -> Result:
     """The table `tokens` of one shard, and how many notes, rows, tokens, cut notes and unknown tokens it has.
 
@@ -87,7 +99,7 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     ids = list_column("input_ids", [row[:max_tokens] for row, _ in rows])
     types = list_column("token_type_ids", [row[:max_tokens] for _, row in rows])
     columns = [ids, types, ids.list.len().cast(pl.Int32).alias("length")]
-    table = frame.select("note_id", "patient_id").with_columns(columns)
+    table = frame.select(name for name in ("note_id", "patient_id") if name in frame.columns).with_columns(columns)
     cut = sum(len(each.ids) > length for each, length in zip(encodings, table["length"], strict=True))
     return Result(
         {"tokens": table}, {"notes": table.height, "rows": table.height, "truncated": cut, **count_tokens(encoder, ids)}

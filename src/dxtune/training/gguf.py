@@ -4,6 +4,7 @@ What comes out is a reconstruction of the quantised weights in fp32, and not the
 inside.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -27,25 +28,24 @@ def unpack(file: Path, sha256: str) -> Path:
     except ImportError:
         raise ModelError(f"{file.name} needs the package gguf: pip install 'dxtune[generation]'") from None
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     print(  # noqa: T201
         f"model: {file.name} is unpacked into {folder}: a reconstruction of quantised weights, not the original ones",
         file=sys.stderr,
     )
-    source = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    quantised = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    quantised = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
     # saved, the model as it is loaded raises: its config still says that it is quantised
-    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(**source), dtype=torch.float32)
+    config = copy.deepcopy(quantised.config)
+    del config.quantization_config
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model.load_state_dict(quantised.state_dict())
 
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     model.save_pretrained(aside)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(aside)
-    config = json.loads((aside / "config.json").read_text(encoding="utf-8"))
-    config.pop("_name_or_path", None)
-    config["dequantised_from"] = file.name
-    (aside / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(aside)
+    facts = json.loads((aside / "config.json").read_text(encoding="utf-8")) | {"dequantised_from": file.name}
+    (aside / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     try:
         aside.rename(folder)
     except OSError:  # another process was first
