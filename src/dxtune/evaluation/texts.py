@@ -1,7 +1,6 @@
-"""How alike two texts are: ROUGE, and whether they are the same. One text and its reference at a time."""
+"""How alike a text and its reference are: ROUGE. Exact match is in answers.py."""
 
 import re
-import string
 from collections import Counter
 
 WORD = re.compile("[a-z0-9]+")
@@ -34,25 +33,6 @@ def rouge_l(answer: str, reference: str) -> float:
     """
     ours, theirs = words(answer), words(reference)
     return _f1(_common(ours, theirs), len(ours), len(theirs))
-
-
-def plain(text: str) -> str:
-    """A text without case, punctuation, articles and extra space, as SQuAD compares answers.
-
-    >>> plain("The Answer:  Yes.")
-    'answer yes'
-    """
-    letters = "".join(" " if letter in string.punctuation else letter for letter in text.lower())
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", letters).split())
-
-
-def exact(answer: str, reference: str) -> bool:
-    """Whether an answer is its reference, but for case, punctuation and articles.
-
-    >>> exact("Yes.", "yes"), exact("Yes, it is", "yes")
-    (True, False)
-    """
-    return plain(answer) == plain(reference)
 
 
 def _runs(tokens: list[str], n: int) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.deid import Deidentifier
+from dxtune.evaluation import answers as answers_of
 from dxtune.evaluation import texts
 from dxtune.evaluation.assessment import Figures, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
@@ -75,7 +76,7 @@ def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats
     }
     short = np.array([len(reference.split()) <= SHORT for reference in references])
     if short.any():
-        figures["exact"] = np.where(short, [float(texts.exact(*pair)) for pair in pairs], np.nan)
+        figures["exact"] = np.where(short, [answers_of.exact(*pair) for pair in pairs], np.nan)
     return figures
 
 
@@ -102,7 +103,8 @@ def mean(values: Floats) -> Callable[[Floats], Floats]:
 
     def statistic(weights: Floats) -> Floats:
         total = weights @ defined.astype(np.float64)
-        return np.divide(weights @ known, total, out=np.full(len(weights), np.nan), where=total > 0)
+        means: Floats = np.divide(weights @ known, total, out=np.full(len(weights), np.nan), where=total > 0)
+        return means
 
     return statistic
 
