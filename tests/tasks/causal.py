@@ -15,7 +15,7 @@ TEMPLATE = (
 SPECIAL = ["<s>", "<|im_start|>", "<|im_end|>", "<pad>"]
 
 
-def build_tiny_llama(folder: Path, template: str | None = TEMPLATE, kind: str = "llama") -> Path:
+def build_tiny_llama(folder: Path, template: str | None = TEMPLATE, **changes: Any) -> Path:
     """The folder, with a model of 2 layers and under a thousand words."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -35,7 +35,9 @@ def build_tiny_llama(folder: Path, template: str | None = TEMPLATE, kind: str = 
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
     ids = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 3}
-    config = AutoConfig.for_model(kind, vocab_size=tokenizer.get_vocab_size(), intermediate_size=64, **size, **ids)
+    config = AutoConfig.for_model(
+        "llama", vocab_size=tokenizer.get_vocab_size(), intermediate_size=64, **size, **ids, **changes
+    )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return folder

