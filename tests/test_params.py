@@ -39,6 +39,11 @@ def test_the_projects_own_settings_are_valid_and_each_has_a_comment_and_a_descri
         ({"task": "classify"}, r"task = 'classify'.*'classification'.* task: What the model learns"),
         ({"task": "generation"}, r"task: generation needs notes of your own"),
         ({"task": "question-answering", "collect": {"source": "table"}}, r"needs collect\.question_column"),
+        (
+            {"task": "question-answering", "collect": {"source": "table", "question_column": "q"}},
+            r"set tokenize\.long_notes: windows",
+        ),
+        ({"tokenize": {"long_notes": "windows", "stride": 200}}, r"tokenize\.stride must be below half"),
         ({"collect": {"label_separator": ";"}}, r"collect\.label_separator is only for task: multilabel"),
         ({"collect": {"answer_start_column": "start"}}, r"only for task: question-answering"),
     ],

@@ -253,10 +253,7 @@ class Params(_Section):
     def _check_across_sections(self) -> "Params":
         collect, preprocess = self.collect, self.preprocess
         self._check_task()
-        if self.tokenize.long_notes == "windows" and self.tokenize.stride >= self.tokenize.max_tokens // 2:
-            raise ValueError(
-                "tokenize.stride must be below half of tokenize.max_tokens, or windows would hardly move: lower it"
-            )
+        _check_windows(self.tokenize, self.task)
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
         if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):
@@ -296,6 +293,14 @@ class Params(_Section):
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
+
+
+def _check_windows(tokenize: Tokenize, task: str) -> None:
+    """Raises ValueError where answers are asked for without windows, or windows would hardly move."""
+    if task == "question-answering" and tokenize.long_notes != "windows":
+        raise ValueError("task: question-answering reads notes in windows: set tokenize.long_notes: windows")
+    if tokenize.long_notes == "windows" and tokenize.stride >= tokenize.max_tokens // 2:
+        raise ValueError("tokenize.stride must be below half of tokenize.max_tokens, or windows would hardly move: lower it")
 
 
 def _check_mimic(collect: Collect, task: str) -> None:

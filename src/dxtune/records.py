@@ -75,12 +75,26 @@ LABEL_IDS: Mapping[str, Schema] = {
 }
 
 # data/tokens/<split>, what a row teaches: the labels' ids (LABEL_IDS), or this.
-TOKEN_TARGETS: Mapping[str, Schema] = {**LABEL_IDS}
+# Question answering: a row a window; `answer_start` and `answer_end` in characters of the note, null where there is none;
+# `start_token` and `end_token` in this window, 0 where it has none; `starts` and `ends`: each token's characters, -1 outside.
+TOKEN_TARGETS: Mapping[str, Schema] = {
+    **LABEL_IDS,
+    "question-answering": {
+        "answer_start": pl.Int64,
+        "answer_end": pl.Int64,
+        "start_token": pl.Int32,
+        "end_token": pl.Int32,
+        "starts": pl.List(pl.Int32),
+        "ends": pl.List(pl.Int32),
+    },
+}
 
-# data/predictions.parquet, what the model says: `probabilities` in the order of the label map. No text.
+# data/predictions.parquet, what the model says: `probabilities` in the order of the label map. Question answering: the best
+# span, in characters of the note, and how much likelier it is that there is no answer. No text.
 OUTPUTS: Mapping[str, Schema] = {
     "classification": {"probabilities": pl.List(pl.Float64)},
     "multilabel": {"probabilities": pl.List(pl.Float64)},
+    "question-answering": {"start": pl.Int64, "end": pl.Int64, "no_answer": pl.Float64},
 }
 
 # quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user

@@ -19,7 +19,7 @@ def run(params: Params, paths: Paths) -> None:
     columns = processed(params.task)
     notes = {split: check(read_corpus(paths.processed / split), columns, str(paths.processed / split)) for split in SPLITS}
     check_leakage(notes)
-    check_labels(pl.concat([frame.select(columns) for frame in notes.values()]), predictor.labels)
+    check_labels(pl.concat([frame.select(list(columns)) for frame in notes.values()]), predictor.labels)
 
     parts = []
     for split in ("validation", "test"):

@@ -54,6 +54,8 @@ class NoteModel(nn.Module):
         With gradient accumulation, `num_items_in_batch` counts these in all micro-batches, and the losses add up.
         """
         logits = self.head(self.dropout(self.pool(input_ids, attention_mask, token_type_ids))).float()
+        if self.pooling == "tokens":  # padding is no place of anything, however much there is of it
+            logits = logits.masked_fill(attention_mask.unsqueeze(-1) == 0, torch.finfo(logits.dtype).min)
         if labels is None:
             return {"logits": logits}
         count = labels.numel() if num_items_in_batch is None else num_items_in_batch
@@ -149,8 +151,11 @@ def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, 
     )
 
 
-def load(folder: Path, loss: Loss) -> tuple[NoteModel, list[str], dict[str, Any]]:
-    """The model that `save` wrote, its labels in id order, and its settings. Raises ModelError where they do not fit."""
+def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteModel, list[str], dict[str, Any]]:
+    """The model that `save` wrote, its labels in id order, and its settings. Raises ModelError where they do not fit.
+
+    outputs: of the head; None: one a label.
+    """
     missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
@@ -158,9 +163,9 @@ def load(folder: Path, loss: Loss) -> tuple[NoteModel, list[str], dict[str, Any]
     settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
-    model = _with_head(encoder, settings["pooling"], len(labels), loss)
+    model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)
     weights = load_file(folder / WEIGHTS)
-    if weights["head.weight"].shape[0] != len(labels):
+    if weights["head.weight"].shape[0] != len(model.head.bias):
         raise ModelError(
             f"{folder}: labels.json has {len(labels)}, the head {weights['head.weight'].shape[0]} outputs: run dvc repro"
         )
