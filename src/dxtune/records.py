@@ -87,14 +87,23 @@ TOKEN_TARGETS: Mapping[str, Schema] = {
         "starts": pl.List(pl.Int32),
         "ends": pl.List(pl.Int32),
     },
+    "generation": {"token_type_ids": pl.List(pl.Int32)},  # 0: the prompt, 1: the response
 }
 
 # data/predictions.parquet, what the model says: `probabilities` in the order of the label map. Question answering: the best
-# span, in characters of the note, and how much likelier it is that there is no answer. No text.
+# span, in characters of the note, and how much likelier it is that there is no answer. No text of a note, but of generation:
+# `prompt` and `reference` as the model had them, its `answer`, whether that was `cut`, and how likely the model thinks the
+# reference: `nll` nats over `tokens`. All of it is made from de-identified notes.
 OUTPUTS: Mapping[str, Schema] = {
     "classification": {"probabilities": pl.List(pl.Float64)},
     "multilabel": {"probabilities": pl.List(pl.Float64)},
     "question-answering": {"start": pl.Int64, "end": pl.Int64, "no_answer": pl.Float64},
+    "generation": {
+        **dict.fromkeys(("prompt", "reference", "answer"), pl.String),
+        "cut": pl.Boolean,
+        "nll": pl.Float64,
+        "tokens": pl.Int64,
+    },
 }
 
 # quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user

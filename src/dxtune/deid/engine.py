@@ -4,9 +4,10 @@ One batch is one set of arrays. An identifier that the grammar finds becomes one
 stand for it, so that a second look at the de-identified note sees the same neighbours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,7 +212,7 @@ def mark(
     margin = np.full(len(seen.tokens), -(1 << 30), np.int32)
     guess = np.zeros(len(seen.tokens), np.uint8)
     if len(rows):
-        scores = scorer.score(scorer.features(seen.tokens, seen.known, seen.classes, seen.seen, rows), table)
+        scores = scorer.score(seen.tokens, seen.known, seen.classes, seen.seen, rows, table)
         scores[tokens_are_words(seen.tokens, rows), 3] -= WORDS_ARE_NO_CODES
         best = scores.argmax(1)
         margin[rows] = scores[np.arange(len(rows)), best] - threshold
@@ -479,11 +480,17 @@ def _fill(seen: Look, kind: Bytes, hyphen: npt.NDArray[np.bool_]) -> None:
     free = (kind == 0) & (
         (mark_ & (seen.classes != ord(":"))) | (tokens.kind == LINE) | ((tokens.kind == LETTERS) & (tokens.shape != 0))
     )
-    hops = np.diff(place)
-    for left, hop in zip(place[:-1][(hops > 1) & (hops < 9)].tolist(), hops[(hops > 1) & (hops < 9)].tolist(), strict=True):
-        inside = slice(left + 1, left + hop)
-        if free[inside].all() and (tokens.kind[inside] == LETTERS).sum() <= 3 and (tokens.kind[inside] == LINE).sum() <= 2:
-            kind[inside] = kind[left]
+    left = place[:-1][(np.diff(place) > 1) & (np.diff(place) < 9)]
+    right = place[1:][(np.diff(place) > 1) & (np.diff(place) < 9)]
+    blocked, words, lines = (_count_between(some, left, right) for some in (~free, tokens.kind == LETTERS, tokens.kind == LINE))
+    inside = (blocked == 0) & (words <= 3) & (lines <= 2)
+    kind[_inside(left[inside] + 1, right[inside])] = location
+
+
+def _count_between(some: npt.NDArray[np.bool_], left: Ints, right: Ints) -> Ints:
+    """How many of some tokens stand between each token `left` and its token `right`."""
+    before = np.cumsum(some)
+    return np.asarray(before[right - 1] - before[left])
 
 
 class Findings(NamedTuple):
@@ -497,21 +504,23 @@ class Findings(NamedTuple):
     rule: Bytes
     margin: npt.NDArray[np.int32]
 
+    def triples(self, notes: int) -> list[list[tuple[int, int, str]]]:
+        """The spans of each note as plain tuples: start, end, type."""
+        kinds = [TYPES[kind - 1] for kind in self.kind.tolist()]
+        rows = list(zip(self.start.tolist(), self.end.tolist(), kinds, strict=True))
+        return [rows[a:b] for a, b in self._bounds(notes)]
+
     def spans(self, notes: int) -> list[list[Span]]:
         """The spans of each note."""
-        result: list[list[Span]] = [[] for _ in range(notes)]
-        for note, start, end, kind in zip(
-            self.note.tolist(), self.start.tolist(), self.end.tolist(), self.kind.tolist(), strict=True
-        ):
-            result[note].append(Span(start, end, TYPES[kind - 1]))
-        return result
+        return [list(map(Span._make, some)) for some in self.triples(notes)]
 
     def reasons(self, notes: int) -> list[list[tuple[int, int]]]:
         """Of each span of each note its rule and its margin."""
-        result: list[list[tuple[int, int]]] = [[] for _ in range(notes)]
-        for note, rule, margin in zip(self.note.tolist(), self.rule.tolist(), self.margin.tolist(), strict=True):
-            result[note].append((rule, margin))
-        return result
+        rows = list(zip(self.rule.tolist(), self.margin.tolist(), strict=True))
+        return [rows[a:b] for a, b in self._bounds(notes)]
+
+    def _bounds(self, notes: int) -> Iterator[tuple[int, int]]:
+        return pairwise(np.searchsorted(self.note, np.arange(notes + 1)).tolist())
 
 
 def runs(marked: Marked) -> tuple[Ints, Ints]:
@@ -563,9 +572,21 @@ def find(
         if len(found) >= MOST_LOOKS:
             _mask_asked(latest)
         found.append(findings(latest))
+    return together(found), marked
+
+
+NOTHING = Findings(
+    *(np.zeros(0, np.int64) for _ in range(3)), *(np.zeros(0, np.uint8) for _ in range(2)), np.zeros(0, np.int32)
+)
+
+
+def together(found: Sequence[Findings]) -> Findings:
+    """Several findings as one, in the order of the notes."""
+    if len(found) == 1:
+        return found[0]
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[1], columns[0]))
-    return Findings(*(column[order] for column in columns)), marked
+    return Findings(*(column[order] for column in columns))
 
 
 MOST_LOOKS = 12

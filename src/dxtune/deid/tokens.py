@@ -86,7 +86,7 @@ def tokenize(texts: Sequence[str]) -> Tokens:
     kind = classes[start]
     gap = np.zeros(len(start), bool)
     gap[1:] = kind[:-1] == SPACE
-    keep = kind != SPACE
+    keep = np.flatnonzero(kind != SPACE)
     start, end, kind, gap = start[keep], end[keep], kind[keep], gap[keep]
 
     sums = _prefix_sums(folded)
@@ -214,16 +214,15 @@ def _values(folded: npt.NDArray[Any], start: Ints, length: Ints, rows: Ints) -> 
 
 def _shapes(uppers: Ints, initial: npt.NDArray[np.bool_], length: Ints, kind: Bytes, folded: npt.NDArray[Any]) -> Bytes:
     single = length == 1
-    return np.select(
-        [
-            kind != LETTERS,
-            single & initial,
-            uppers == length,
-            initial & (uppers == 1),
-            uppers > 0,
-            folded > 0x24F,
-            single,
-        ],
-        [NO_CASE, INITIAL, UPPER, TITLE, MIXED, CASELESS, SMALL_LETTER],
-        LOWER,
-    ).astype(np.uint8)
+    shape = np.full(len(kind), LOWER, np.uint8)
+    for code, which in (  # of several the last counts
+        (SMALL_LETTER, single),
+        (CASELESS, folded > 0x24F),
+        (MIXED, uppers > 0),
+        (TITLE, initial & (uppers == 1)),
+        (UPPER, uppers == length),
+        (INITIAL, single & initial),
+        (NO_CASE, kind != LETTERS),
+    ):
+        shape[which] = code
+    return shape

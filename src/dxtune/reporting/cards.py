@@ -9,7 +9,7 @@ from dxtune.reporting import facts as views
 from dxtune.reporting.facts import Facts
 from dxtune.reporting.report import environment
 
-RESULTS = ("accuracy", "macro_f1", "macro_auroc", "macro_auprc", "brier", "ece")
+RESULTS = ("accuracy", "macro_f1", "macro_auroc", "macro_auprc", "brier", "ece", *views.GENERATION)
 
 
 def render_model_card(facts: Facts, params: Params) -> str:

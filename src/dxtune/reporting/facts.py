@@ -27,7 +27,18 @@ NAMES = {
     "ece": "Calibration error",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
+    "perplexity": "Perplexity",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "overlap": "Overlap in meaning",
+    "exact": "Exact short answers",
+    "cut_share": "Share of cut answers",
+    "phi_share": "Share that holds identifiers",
 }
+GENERATION = ("perplexity", "rouge_1", "rouge_2", "rouge_l", "overlap", "exact", "cut_share", "phi_share")
+SAMPLES = 8
+"""Answers that the report shows."""
 
 Values = Mapping[str, Any]
 
@@ -57,6 +68,17 @@ def read_facts(metrics: Path) -> Facts:
     files = {name: metrics / "plots" / f"{name}.csv" for name in PLOTS}
     plots = {name: pl.read_csv(file, schema_overrides=text.get(name)) for name, file in files.items() if file.is_file()}
     return Facts(stages, {name: table for name, table in plots.items() if table.height})
+
+
+def read_samples(predictions: Path) -> list[dict[str, Any]]:
+    """Prompts of the test split with reference and answer, the first by id; none where a task writes no text.
+
+    They are made from de-identified notes, and stand in the report alone: metrics hold no text.
+    """
+    if not predictions.is_file() or "answer" not in pl.read_parquet_schema(predictions):
+        return []
+    columns = ("prompt", "reference", "answer", "cut")
+    return pl.read_parquet(predictions).filter(split="test").sort("note_id").head(SAMPLES).select(columns).to_dicts()
 
 
 def estimate(values: Values, name: str, label: str, style: str = "other") -> Estimate | None:

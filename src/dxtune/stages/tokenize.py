@@ -15,6 +15,7 @@ from dxtune.paths import Paths
 from dxtune.records import check, processed
 from dxtune.shards import iter_shards, map_shards, versions, write_json
 from dxtune.tasks import find_encoder
+from dxtune.tasks.prompts import as_chat
 from dxtune.training.base_model import find_base_model, load_tokenizer
 
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
@@ -25,6 +26,8 @@ def run(params: Params, paths: Paths) -> None:
     """Writes the token ids of every split. Raises DataError where more notes are cut than params allow."""
     base = find_base_model(params.model)
     tokenizer = load_tokenizer(base)
+    if params.task == "generation":
+        tokenizer = as_chat(tokenizer, base)
     settings = params.tokenize
     how = (settings.max_tokens, settings.long_notes, settings.stride)
     encode = partial(find_encoder(params.task), tokenizer.to_str(), *how)

@@ -41,6 +41,8 @@ def run(params: Params, paths: Paths) -> None:
         check(read_corpus(paths.tokens / name), columns, f"data/tokens/{name}") for name in ("train", "validation")
     )
 
+    if params.train.packing:
+        train = task.pack(train, params.tokenize.max_tokens)
     model = task.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
         use_fast_attention(model.encoder)
