@@ -64,6 +64,9 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
         import_module(f"dxtune.stages.{stage}").run(params, paths)
     report = (paths.reports / "report.html").read_text()
     assert "Results on the test split" in report and "None" not in report
+    shown = {"multilabel": "Micro F1", "question-answering": "Exact match", "classification": "Accuracy"}.get(params.task, "")
+    assert f"<h3>{shown}</h3>" in report or params.task == "generation"
+    assert f"| {shown} | 0." in (paths.reports / "model_card.md").read_text() or params.task == "generation"
     made = pl.read_parquet(paths.predictions)
     assert list(made.schema.items()) == list(records.predictions(params.task).items())
     notes = {split: read_corpus(paths.processed / split) for split in ("validation", "test")}
