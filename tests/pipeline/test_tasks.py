@@ -98,6 +98,9 @@ def test_multilabel_in_windows(tmp_path: Path, settings: Callable[..., Params]) 
     saved = json.loads((paths.model / "dxtune.json").read_text())
     assert [test["per_class"][label]["threshold"] for label in sorted(FINDINGS)] == pytest.approx(saved["thresholds"], abs=1e-6)
 
+    before = {path.name: path.read_bytes() for path in paths.model.iterdir()}
+    import_module("dxtune.stages.train").run(params, paths)
+    assert {path.name: path.read_bytes() for path in paths.model.iterdir()} == before, "the same bytes again"
     predictor = Predictor(paths.model, precision="fp32")
     raw = {row["text"]: row for row in rows}
     processed = read_corpus(paths.processed / "test").sort("note_id")

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+from dxtune.errors import DataError
 from dxtune.tasks import question_answering
 from dxtune.tasks.spans import LONGEST, UNKNOWN, Best, best_span, encode, one_a_note
 from dxtune.training.base_model import load_tokenizer
@@ -108,6 +109,22 @@ def test_question_and_note_are_told_apart(tiny_model: Path) -> None:
     assert batch["token_type_ids"].tolist()[0] == [0, 0, 0, 1, 1, 1, 0, 0]
     other = batch | {"token_type_ids": torch.zeros_like(batch["token_type_ids"])}
     assert not torch.allclose(model(**batch)["logits"], model(**other)["logits"])
+
+
+def test_a_lost_answer_says_nothing_about_the_threshold(tokenizer: str) -> None:
+    notes = pl.concat(
+        [asked(*row).with_columns(note_id=pl.lit(row[0])) for row in (("fever", 0), ("", None), ("headache", None))]
+    )
+    tokens = encode(tokenizer, 64, "windows", 8, notes).tables["tokens"]
+    known, gold = question_answering.gold_of(tokens)
+    assert known.to_list() == [True, True, False]
+    assert gold.rows() == [(0, 5), (None, None)]
+    with pytest.raises(DataError, match="found none of 1"):
+        question_answering.gold_of(tokens.tail(1))
+    scores = np.zeros((3, tokens["length"].max(), 2))  # type: ignore[arg-type, call-overload]
+    scores[0, tokens["start_token"][0], 0] = scores[0, tokens["end_token"][0], 1] = 5
+    scores[1, 0] = 5
+    assert question_answering.scorer(tokens)(scores) == {"span_f1": 1.0, "span_match": 1.0}
 
 
 def test_saved_and_loaded_gives_the_same_answers(tiny_model: Path, tokenizer: str, tmp_path: Path) -> None:
