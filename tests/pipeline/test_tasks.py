@@ -64,6 +64,9 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
         import_module(f"dxtune.stages.{stage}").run(params, paths)
     report = (paths.reports / "report.html").read_text()
     assert "Results on the test split" in report and "None" not in report
+    shown = {"multilabel": "Micro F1", "question-answering": "Exact match", "classification": "Accuracy"}.get(params.task, "")
+    assert f"<h3>{shown}</h3>" in report or params.task == "generation"
+    assert f"| {shown} | 0." in (paths.reports / "model_card.md").read_text() or params.task == "generation"
     made = pl.read_parquet(paths.predictions)
     assert list(made.schema.items()) == list(records.predictions(params.task).items())
     notes = {split: read_corpus(paths.processed / split) for split in ("validation", "test")}
@@ -95,6 +98,9 @@ def test_multilabel_in_windows(tmp_path: Path, settings: Callable[..., Params]) 
     saved = json.loads((paths.model / "dxtune.json").read_text())
     assert [test["per_class"][label]["threshold"] for label in sorted(FINDINGS)] == pytest.approx(saved["thresholds"], abs=1e-6)
 
+    before = {path.name: path.read_bytes() for path in paths.model.iterdir()}
+    import_module("dxtune.stages.train").run(params, paths)
+    assert {path.name: path.read_bytes() for path in paths.model.iterdir()} == before, "the same bytes again"
     predictor = Predictor(paths.model, precision="fp32")
     raw = {row["text"]: row for row in rows}
     processed = read_corpus(paths.processed / "test").sort("note_id")

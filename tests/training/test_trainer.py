@@ -1,9 +1,6 @@
 """training/trainer.py on a tiny BERT: exact, resumable, and fair to gradient accumulation."""
 
 import json
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,13 +40,13 @@ def settings(**changes: Any) -> Train:
     )
 
 
-def train(base: Path, checkpoints: Path, **changes: Any) -> tuple[NoteModel, Fitted]:
+def train(base: Path, checkpoints: Path, notes: pl.DataFrame | None = None, **changes: Any) -> tuple[NoteModel, Fitted]:
     chosen = settings(**changes)
     prepare(chosen.threads, chosen.seed)
     model = classification.build(base, 3, chosen.hidden_dropout, chosen.attention_dropout)
     collate, validation = partial(classification.collate, pad_id=0, labels=3), tokens(40, 1)
     score = classification.scorer(validation)
-    fitted = fit(model, collate, tokens(120, 0), validation, score, chosen, "fp32", checkpoints)
+    fitted = fit(model, collate, tokens(120, 0) if notes is None else notes, validation, score, chosen, "fp32", checkpoints)
     return model, fitted
 
 
@@ -91,37 +88,6 @@ def test_epochs_less_than_a_note_apart_are_equals_and_the_later_is_kept(tiny_mod
     assert fitted.validation["macro_f1"].n_unique() == 1, "a rate this low changes nothing"
     assert fitted.metrics["epochs"] == 3, "equals are no progress: patience ends it"
     assert fitted.metrics["best_epoch"] == 3
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from transformers import Trainer
-from tests.training.test_trainer import train
-step = Trainer.training_step
-def killing(self, *args, **kwargs):
-    if self.state.global_step == {at}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(self, *args, **kwargs)
-Trainer.training_step = killing
-train(Path({base!r}), Path({checkpoints!r}), hidden_dropout=0.1)
-"""
-
-
-@pytest.mark.parametrize("at", [20, 44])
-def test_a_killed_run_goes_on_to_the_same_weights(tiny_model: Path, tmp_path: Path, at: int) -> None:
-    unbroken, whole = train(tiny_model, tmp_path / "a", hidden_dropout=0.1)
-    checkpoints = tmp_path / "b"
-    code = KILLED.format(root=str(ROOT), at=at, base=str(tiny_model), checkpoints=str(checkpoints))
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ}, capture_output=True, check=False)
-    assert done.returncode == -9, done.stderr[-2000:]
-    left = last_checkpoint(checkpoints)
-    assert left is not None and left.endswith(f"checkpoint-{at // 15 * 15}")
-    resumed, rest = train(tiny_model, checkpoints, hidden_dropout=0.1)
-    assert same(weights(unbroken), weights(resumed))
-    assert rest.metrics == whole.metrics
-    assert rest.validation.equals(whole.validation)
 
 
 def test_a_checkpoint_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:

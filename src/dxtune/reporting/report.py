@@ -14,7 +14,7 @@ from dxtune.reporting import figures
 from dxtune.reporting.facts import Facts
 from dxtune.reporting.figures import Axis, Estimate, Line
 
-SCORES = {"accuracy": "second", "macro_f1": "line"}
+SCORES = {"accuracy": "second", "micro_f1": "second", "span_match": "second", "macro_f1": "line", "span_f1": "line"}
 """Figures from 0 to 1 that are drawn by epoch, and how."""
 Chart = tuple[str, str, str, Markup]  # title, caption, CSS class of its width, figure
 
@@ -84,7 +84,8 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
     evaluate = facts["evaluate"]
     classes, subgroups = views.class_rows(evaluate), views.subgroup_rows(evaluate)
     class_axis = _axis([row.get("f1_low", row.get("f1", 1.0)) for row in classes])
-    group_axis = _axis([row.get("accuracy_low", 1.0) for rows in subgroups.values() for row in rows])
+    first, second = views.headline(evaluate)
+    group_axis = _axis([row.get(f"{first}_low", 1.0) for rows in subgroups.values() for row in rows])
     return (
         environment()
         .get_template("report.html")
@@ -94,19 +95,17 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
             model=params.model,
             source=params.collect.source,
             names=views.NAMES,
+            headline=(first, second),
+            rival=views.RIVALS.get(first, ("TF-IDF", ""))[0],
             generation=views.GENERATION,
             samples=samples,
-            comparisons={
-                name: _comparison(facts, name) for name in ("accuracy", "macro_f1") if views.comparisons(evaluate, name)
-            },
+            tiles=views.tiles(evaluate),
+            comparisons={name: _comparison(facts, name) for name in (first, second) if views.comparisons(evaluate, name)},
             charts=_charts(facts),
             classes=[row | {"bar": _bar(row, "f1", row["label"], class_axis)} for row in classes],
             class_axis=class_axis,
             subgroups={
-                column: [
-                    row | {"bar": _bar(row, "accuracy", row["value"], group_axis, evaluate["test"].get("accuracy"))}
-                    for row in rows
-                ]
+                column: [row | {"bar": _bar(row, first, row["value"], group_axis, evaluate["test"].get(first))} for row in rows]
                 for column, rows in subgroups.items()
             },
             group_axis=group_axis,

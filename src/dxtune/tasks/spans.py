@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.shards import Result
-from dxtune.tasks.notes import check_questions, count_tokens, list_column, load
+from dxtune.tasks.notes import check_questions, count_tokens, list_column, load, types_of
 
 LONGEST = 64
 """Tokens of an answer: longer ones are not given."""
@@ -33,11 +33,12 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     encodings = encoder.encode_batch(list(zip(questions, frame["text"], strict=True)))
     number = [row for row, each in enumerate(encodings) for _ in range(1 + len(each.overflowing))]
     windows = [each for first in encodings for each in (first, *first.overflowing)]
+    types = [types_of(first, each) for first in encodings for each in (first, *first.overflowing)]
     places = [places_of(each) for each in windows]
     ids = list_column("input_ids", [each.ids for each in windows])
     columns = [
         ids,
-        list_column("token_type_ids", [each.type_ids for each in windows]),
+        list_column("token_type_ids", types),
         list_column("starts", [starts for starts, _ in places]),
         list_column("ends", [ends for _, ends in places]),
         ids.list.len().cast(pl.Int32).alias("length"),

@@ -77,6 +77,7 @@ class BucketTrainer(Trainer):
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         """The mean loss of the batch, its gradient added up. Raises ModelError where it is no number, or far too large."""
         rows = inputs.pop(ROWS).tolist()
+        before = self.course.at_once
         while True:
             try:
                 loss = self._gradient(model, inputs, len(rows))
@@ -86,6 +87,12 @@ class BucketTrainer(Trainer):
                     raise
                 self._take_fewer(len(rows))
             model.zero_grad()  # outside of `except`, whose traceback holds on to the memory of the failed try
+        if self.course.at_once != before:
+            say(
+                f"out of memory at step {self.state.global_step + 1}: from here on {self.course.at_once} notes at a time, not "
+                f"{before}; their gradients add up to the same batch of {self.args.train_batch_size}. To start so: "
+                "train.micro_batch"
+            )
         value = loss.item()
         mean = self.course.add(self.state.global_step + 1, value)
         if not math.isfinite(value) or (mean is not None and mean > DIVERGED):
@@ -122,10 +129,6 @@ class BucketTrainer(Trainer):
                 "a time: lower train.micro_batch or tokenize.max_tokens, or choose a smaller model"
             )
         course.at_once = now // 2
-        say(
-            f"out of memory at step {self.state.global_step + 1}: from here on {course.at_once} notes at a time, not {now}; "
-            f"their gradients add up to the same batch of {self.args.train_batch_size}. To start so: train.micro_batch"
-        )
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
