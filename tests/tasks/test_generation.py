@@ -74,7 +74,7 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def test_the_loss_is_that_of_transformers_on_responses_alone(base: Path) -> None:
+def test_the_loss_is_that_of_transformers_on_responses_alone(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = generation.build(base, 0, 0.0, 0.0)
     rows = batch(tokens(base, pairs(6)))
     output = model(**rows)
@@ -83,6 +83,10 @@ def test_the_loss_is_that_of_transformers_on_responses_alone(base: Path) -> None
     torch.testing.assert_close(output["loss"], theirs.loss)
     torch.testing.assert_close(output["loss"], output["logits"][:, 0].sum() / output["logits"][:, 1].sum())
     assert output["logits"][:, 1].tolist() == (rows["labels"] != -100).sum(1).tolist()
+    monkeypatch.setattr(generation, "AT_ONCE", 100)
+    with torch.inference_mode():
+        halved = model.eval()(**rows)
+    torch.testing.assert_close(halved, {name: value.detach() for name, value in output.items()}, msg="two rows at a time")
 
 
 def test_loss_and_gradient_are_those_of_the_sft_trainer_of_trl(base: Path, tmp_path: Path) -> None:
