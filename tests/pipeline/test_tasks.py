@@ -174,10 +174,12 @@ def test_generation(tmp_path: Path, settings: Callable[..., Params]) -> None:
     rng, rows = random.Random(4), []
     for number in range(120):
         finding = rng.choice([each for group in FINDINGS.values() for each in group])
-        rows.append({"text": f"Visit {number}: what is said of {finding}?", "label": "yes" if number % 4 else f"{finding} <b>"})
+        said = {"text": f"Visit {number}: what is said of {finding}?", "label": "yes" if number % 4 else f"{finding} <b>"}
+        rows.append(said | {"site": "north" if number % 3 else "south"})
     base = build_tiny_llama(tmp_path / "llama")
     chat = {"max_tokens": 128, "max_truncated_share": 0.0}
-    params = settings("generation", write(rows, tmp_path / "source"), {}, chat, lr=2e-2, epochs=2, packing=True)
+    by_site = {"subgroup_columns": ["site"]}
+    params = settings("generation", write(rows, tmp_path / "source"), by_site, chat, lr=2e-2, epochs=2, packing=True)
     method = {"name": str(base), "method": "lora"}
     params = params.model_copy(update={"model": params.model.model_copy(update=method)})
     paths = Paths(tmp_path)
@@ -187,7 +189,9 @@ def test_generation(tmp_path: Path, settings: Callable[..., Params]) -> None:
         assert 0 <= test[f"{name}_low"] <= test[name] <= test[f"{name}_high"] <= 1, name
     assert test["perplexity_low"] <= test["perplexity"] <= test["perplexity_high"]
     assert 0 < test["short_references"] <= test["notes"]
-    assert beside["difference_rouge_l"] == pytest.approx(test["rouge_l"] - beside["nearest_rouge_l"], abs=2e-6)
+    north = test["subgroups"]["site"]["north"]
+    assert north["rouge_l_low"] <= north["rouge_l"] <= north["rouge_l_high"]
+    assert beside["difference_rouge_l"] == pytest.approx(test["rouge_l"] - beside["tfidf_rouge_l"], abs=2e-6)
     trained = json.loads((paths.metrics / "train.json").read_text())
     assert trained["trained_parameters"] < trained["parameters"]
 

@@ -46,6 +46,7 @@ RANKED = ("micro_auroc", "macro_auroc", "macro_auprc", "exact_match", "brier", "
 GENERATION = ("perplexity", "rouge_1", "rouge_2", "rouge_l", "overlap", "exact", "cut_share", "phi_share")
 RIVALS_OF_LABELS = ("TF-IDF + logistic", "Most frequent label")
 RIVALS = dict.fromkeys(("token_f1", "exact_match"), ("Likest sentence", "Never an answer"))
+RIVALS |= dict.fromkeys(("rouge_l", "rouge_1"), ("Response to the likest training prompt", ""))
 """What a figure stands beside, where that is not RIVALS_OF_LABELS."""
 SAMPLES = 8
 """Answers that the report shows."""
@@ -99,10 +100,12 @@ def estimate(values: Values, name: str, label: str, style: str = "other") -> Est
 
 
 def headline(evaluate: Values) -> tuple[str, str]:
-    """The two figures that a report begins with: of question answering, of multilabel, or of classification."""
+    """The two figures that a report begins with: of question answering, generation, multilabel, or classification."""
     test = evaluate.get("test", {})
     if "token_f1" in test:
         return "token_f1", "exact_match"
+    if "rouge_l" in test:
+        return "rouge_l", "rouge_1"
     return ("micro_f1", "macro_f1") if "micro_f1" in test and "accuracy" not in test else ("accuracy", "macro_f1")
 
 

@@ -6,7 +6,7 @@ holds the two side by side.
 
 import json
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from dxtune.errors import ModelError
 from dxtune.params import Params
-from dxtune.tasks.encoder import BATCH_TOKENS, SETTINGS, WEIGHTS
+from dxtune.tasks.encoder import SETTINGS, WEIGHTS, batches
 from dxtune.tasks.notes import list_column
 from dxtune.tasks.prompts import end_token, template_ids
 from dxtune.training.base_model import load_tokenizer
@@ -188,11 +188,12 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
     known = [number for number, row in enumerate(rows) if len(row["input_ids"]) > ends[number]]
     model.to(torch.bfloat16 if bf16 else torch.float32)  # autocast would turn all weights into bf16 again for every token
     with torch.inference_mode():
-        for batch in batches(known, [len(row["input_ids"]) for row in rows], 0):
+        for places in batches([len(rows[number]["input_ids"]) for number in known]):
+            batch = [known[place] for place in places]
             output = model(**collate([rows[number] for number in batch], pad_id, 0))
             losses[batch] = output["logits"].double().numpy()
         room = settings["max_tokens"] // 2
-        for batch in batches(range(len(rows)), ends, room):
+        for batch in batches([end + room for end in ends]):
             prompts = [rows[number]["input_ids"][: ends[number]] for number in batch]
             for number, answer in zip(batch, respond(model.encoder, prompts, tokenizer, pad_id, room), strict=True):
                 answers[number] = answer
@@ -224,18 +225,6 @@ def respond(model: Any, prompts: list[list[int]], tokenizer: Any, pad_id: int, r
     return [answer[: answer.index(end) + 1] if end in answer else answer for answer in answers]
 
 
-def batches(numbers: Sequence[int], lengths: list[int], more: int) -> Iterator[list[int]]:
-    """The numbers in groups of like length, each up to BATCH_TOKENS; more: tokens that every row will have besides."""
-    order = sorted(numbers, key=lambda number: (lengths[number], number))
-    start = 0
-    while start < len(order):
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * (lengths[order[end]] + more) <= BATCH_TOKENS:
-            end += 1
-        yield order[start:end]
-        start = end
-
-
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[str]:
     """The answer of each row of `predict`."""
     return predictions["answer"].to_list()
@@ -245,9 +234,10 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, from prompts with their responses and the model's answers. No curves."""
+    from dxtune.evaluation.curves import no_curves
     from dxtune.tasks.responses import measure as measured
 
-    return dict(measured(notes, predictions, params)), {}
+    return dict(measured(notes, predictions, params)), no_curves()
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:

