@@ -59,6 +59,19 @@ def test_letters_of_other_scripts_keep_their_places(tokenizer: str) -> None:
     assert note[row["starts"][row["start_token"]] : row["ends"][row["end_token"]]] == "fever"
 
 
+def test_a_space_that_belongs_to_its_word_belongs_to_no_answer() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    bytewise = Tokenizer(models.BPE())
+    bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise.train_from_iterator([NOTE] * 3, trainers.BpeTrainer(special_tokens=["<s>", "</s>"], show_progress=False))
+    ends = [("<s>", 0), ("</s>", 1)]
+    bytewise.post_processor = processors.TemplateProcessing("<s> $A </s>", "<s> $A </s> </s> $B </s>", ends)
+    start = NOTE.index("chills")
+    row = encode(bytewise.to_str(), 64, "windows", 8, asked("chills", start)).tables["tokens"].row(0, named=True)
+    assert (row["starts"][row["start_token"]], row["ends"][row["end_token"]]) == (start, start + 6)
+
+
 def test_the_best_span_is_the_best_of_all(tokenizer: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -109,6 +109,15 @@ def headline(evaluate: Values) -> tuple[str, str]:
     return ("micro_f1", "macro_f1") if "micro_f1" in test and "accuracy" not in test else ("accuracy", "macro_f1")
 
 
+def rival(name: str, linear: str) -> str:
+    """What stands beside a figure, within a sentence; `linear`: what the linear model on words is called there.
+
+    >>> rival("token_f1", "TF-IDF"), rival("accuracy", "TF-IDF")
+    ('the likest sentence', 'TF-IDF')
+    """
+    return f"the {RIVALS[name][0].lower()}" if name in RIVALS else linear
+
+
 def tiles(evaluate: Values) -> list[str]:
     """The names of the other figures of the test split, in the order in which they are shown."""
     shown = headline(evaluate)

@@ -96,7 +96,7 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
             source=params.collect.source,
             names=views.NAMES,
             headline=(first, second),
-            rival=views.RIVALS.get(first, ("TF-IDF", ""))[0],
+            rival=views.rival(first, "TF-IDF"),
             generation=views.GENERATION,
             samples=samples,
             tiles=views.tiles(evaluate),

@@ -34,7 +34,7 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     number = [row for row, each in enumerate(encodings) for _ in range(1 + len(each.overflowing))]
     windows = [each for first in encodings for each in (first, *first.overflowing)]
     types = [types_of(first, each) for first in encodings for each in (first, *first.overflowing)]
-    places = [places_of(each) for each in windows]
+    places = [places_of(each, frame["text"][row]) for each, row in zip(windows, number, strict=True)]
     ids = list_column("input_ids", [each.ids for each in windows])
     columns = [
         ids,
@@ -59,11 +59,18 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     return Result({"tokens": table}, counts)
 
 
-def places_of(encoding: Any) -> tuple[list[int], list[int]]:
-    """Of each token its first character in the note and the one after its last, -1 for those that are not of the note."""
-    offsets = zip(encoding.offsets, encoding.sequence_ids, strict=True)
-    places = [where if sequence == 1 and where[0] < where[1] else (-1, -1) for where, sequence in offsets]
-    return [first for first, _ in places], [last for _, last in places]
+def places_of(encoding: Any, text: str) -> tuple[list[int], list[int]]:
+    """Of each token its first character in the note and the one after its last, -1 for those that are not of the note.
+
+    Some tokenizers count the space before a word to it: an answer does not begin with one.
+    """
+    starts, ends = [], []
+    for (first, last), sequence in zip(encoding.offsets, encoding.sequence_ids, strict=True):
+        first += len(text[first:last]) - len(text[first:last].lstrip())  # noqa: PLW2901
+        own = sequence == 1 and first < last
+        starts.append(first if own else -1)
+        ends.append(last if own else -1)
+    return starts, ends
 
 
 def target(starts: list[int], ends: list[int], first: int | None, last: int | None, lost: bool) -> tuple[int, int]:
