@@ -19,7 +19,7 @@ def build_tiny_llama(folder: Path, template: str | None = TEMPLATE, **changes: A
     """The folder, with a model of 2 layers and under a thousand words."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     folder.mkdir(parents=True)
     tokenizer = Tokenizer(models.BPE())
@@ -40,6 +40,7 @@ def build_tiny_llama(folder: Path, template: str | None = TEMPLATE, **changes: A
     )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    GenerationConfig(do_sample=True, temperature=0.6, repetition_penalty=9.0, **ids).save_pretrained(folder)
     return folder
 
 

@@ -212,6 +212,7 @@ def test_saved_and_loaded_it_answers_the_same_and_briefly(base: Path, tmp_path: 
     generation.save(model, folder, [], facts)
     weights = {path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".bin", ".pt")}
     assert weights == {"model.safetensors"}, "merged: no adapter beside it"
+    assert "repetition_penalty" not in (folder / "generation_config.json").read_text(), "greedy, whatever the base suggests"
     loaded, labels, read = generation.load(folder)
     assert (labels, read) == ([], facts)
     assert same(model, loaded)

@@ -104,6 +104,13 @@ def test_parts_of_templates(tmp_path: Path, template: str | None, parts: tuple[s
     assert chat_parts(build_tiny_llama(tmp_path / "m", template)) == parts
 
 
+def test_a_model_without_a_sign_of_the_end_is_refused(tmp_path: Path) -> None:
+    base = build_tiny_llama(tmp_path / "m")
+    (base / "tokenizer_config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelError, match="expected eos_token"):
+        chat_parts(base)
+
+
 @pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "fixed text", "{{ ().__class__.__mro__ }}"])
 def test_a_template_that_takes_no_prompt_is_refused(tmp_path: Path, template: str) -> None:
     with pytest.raises(ModelError, match="chat template"):

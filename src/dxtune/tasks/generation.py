@@ -15,7 +15,7 @@ import polars as pl
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from dxtune.errors import ModelError
 from dxtune.params import Params
@@ -102,6 +102,7 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     model = AutoModelForCausalLM.from_pretrained(
         base, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
     )
+    model.generation_config = GenerationConfig.from_model_config(config)  # no sampling, whatever the checkpoint suggests
     return Responder(model)
 
 

@@ -56,6 +56,10 @@ def chat_parts(base: Path) -> tuple[str, str, str]:
     settings = _read_json(base / "tokenizer_config.json")
     names = {name: _token(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
     template = _chat_template(base, settings)
+    if not names["eos_token"]:
+        raise ModelError(
+            f"{base.name}: expected eos_token in tokenizer_config.json, found none: add it to a copy, and name that"
+        )
     if template is None:
         return names["bos_token"], "\n", names["eos_token"]
     question, response = {"role": "user", "content": PROMPT}, {"role": "assistant", "content": RESPONSE}
