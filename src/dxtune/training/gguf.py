@@ -44,7 +44,9 @@ def unpack(file: Path, sha256: str) -> Path:
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     model.save_pretrained(aside)
     AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(aside)
-    facts = json.loads((aside / "config.json").read_text(encoding="utf-8")) | {"dequantised_from": file.name}
+    facts = json.loads((aside / "config.json").read_text(encoding="utf-8")) | {
+        "dequantised_from": f"{file.name}, sha256 {sha256}"
+    }
     (aside / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     try:
         aside.rename(folder)
