@@ -40,10 +40,14 @@ def test_values_are_yaml(target: Path, tmp_path: Path) -> None:
 
 def test_the_task_is_a_key_without_a_section(target: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "r.yaml"
-    recipe.write_text("task: question-answering\ncollect: {source: table, question_column: q}\n", encoding="utf-8")
+    recipe.write_text(
+        "task: question-answering\ncollect: {source: table, question_column: q}\ntokenize: {long_notes: windows}\n",
+        encoding="utf-8",
+    )
     assert "task: 'classification' -> 'question-answering'" in apply_recipe(recipe, [], target)
     assert load_params(target).task == "question-answering"
-    assert apply_recipe(recipe, ["task=generation", "collect.question_column=null"], target)[0].endswith("'generation'")
+    other = ["task=generation", "collect.question_column=null", "tokenize.long_notes=truncate"]
+    assert apply_recipe(recipe, other, target)[0].endswith("'generation'")
 
 
 @pytest.mark.parametrize(

@@ -68,22 +68,42 @@ PROCESSED: Schema = {
     "label_id": pl.Int64,
 }
 
-# data/tokens/<split>: no padding; `length` = number of ids.
-TOKENS: Schema = {
-    "note_id": pl.String,
-    "patient_id": pl.String,
-    "label_id": pl.Int64,
-    "input_ids": pl.List(pl.Int32),
-    "length": pl.Int32,
+# Labels as numbers: places in labels.json.
+LABEL_IDS: Mapping[str, Schema] = {
+    "classification": {"label_id": pl.Int64},
+    "multilabel": {"label_ids": pl.List(pl.Int64)},
 }
 
-# data/predictions.parquet: one row a note of validation and test; `probabilities` in the order of the label map. No text.
-PREDICTIONS: Schema = {
-    "note_id": pl.String,
-    "patient_id": pl.String,
-    "split": pl.String,
-    "label_id": pl.Int64,
-    "probabilities": pl.List(pl.Float64),
+# data/tokens/<split>, what a row teaches: the labels' ids (LABEL_IDS), or this.
+# Question answering: a row a window; `answer_start` and `answer_end` in characters of the note, null where there is none;
+# `start_token` and `end_token` in this window, 0 where it has none; `starts` and `ends`: each token's characters, -1 outside.
+TOKEN_TARGETS: Mapping[str, Schema] = {
+    **LABEL_IDS,
+    "question-answering": {
+        "answer_start": pl.Int64,
+        "answer_end": pl.Int64,
+        "start_token": pl.Int32,
+        "end_token": pl.Int32,
+        "starts": pl.List(pl.Int32),
+        "ends": pl.List(pl.Int32),
+    },
+    "generation": {"token_type_ids": pl.List(pl.Int32)},  # 0: the prompt, 1: the response
+}
+
+# data/predictions.parquet, what the model says: `probabilities` in the order of the label map. Question answering: the best
+# span, in characters of the note, and how much likelier it is that there is no answer. No text of a note, but of generation:
+# `prompt` and `reference` as the model had them, its `answer`, whether that was `cut`, and how likely the model thinks the
+# reference: `nll` nats over `tokens`. All of it is made from de-identified notes.
+OUTPUTS: Mapping[str, Schema] = {
+    "classification": {"probabilities": pl.List(pl.Float64)},
+    "multilabel": {"probabilities": pl.List(pl.Float64)},
+    "question-answering": {"start": pl.Int64, "end": pl.Int64, "no_answer": pl.Float64},
+    "generation": {
+        **dict.fromkeys(("prompt", "reference", "answer"), pl.String),
+        "cut": pl.Boolean,
+        "nll": pl.Float64,
+        "tokens": pl.Int64,
+    },
 }
 
 # quarantine.parquet beside a corpus: rows that could not be used. `row` counts from 1 in `file`. No text. Rows that the user
@@ -117,8 +137,29 @@ def processed(task: str) -> Schema:
     >>> list(processed("multilabel"))
     ['note_id', 'patient_id', 'note_year', 'text', 'labels', 'label_ids']
     """
-    ids: dict[str, Schema] = {"classification": {"label_id": pl.Int64}, "multilabel": {"label_ids": pl.List(pl.Int64)}}
-    return {**{name: kind for name, kind in deidentified(task).items() if name != "split"}, **ids.get(task, {})}
+    return {**{name: kind for name, kind in deidentified(task).items() if name != "split"}, **LABEL_IDS.get(task, {})}
+
+
+def tokens(task: str) -> Schema:
+    """The columns of data/tokens/<split> for a task: no padding; `length` is the number of ids.
+
+    A long note can be several rows, one after the other, with the same ids of note, patient and labels: its windows.
+
+    >>> list(tokens("classification"))
+    ['note_id', 'patient_id', 'label_id', 'input_ids', 'length']
+    """
+    ids = {"note_id": pl.String, "patient_id": pl.String}
+    return {**ids, **TOKEN_TARGETS.get(task, {}), "input_ids": pl.List(pl.Int32), "length": pl.Int32}
+
+
+def predictions(task: str) -> Schema:
+    """The columns of data/predictions.parquet for a task: one row a note of validation and test.
+
+    >>> list(predictions("classification"))
+    ['note_id', 'patient_id', 'split', 'label_id', 'probabilities']
+    """
+    ids = dict.fromkeys(("note_id", "patient_id", "split"), pl.String)
+    return {**ids, **LABEL_IDS.get(task, {}), **OUTPUTS.get(task, {})}
 
 
 def check(frame: pl.DataFrame, schema: Schema, where: str) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import pytest
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
-from dxtune.records import TOKENS, check
+from dxtune.records import check, tokens
 from dxtune.shards import read_corpus, write_corpus, write_json
 from dxtune.stages import tokenize
 from dxtune.training.base_model import load_tokenizer
@@ -37,7 +37,7 @@ def test_ids_mean_the_text_and_all_that_training_needs_is_there(
     tokenize.run(params_with(**changes), paths)
     tokenizer = load_tokenizer(paths.tokens / "tokenizer")
     for split in SPLITS:
-        table = check(read_corpus(paths.tokens / split), TOKENS, split)
+        table = check(read_corpus(paths.tokens / split), tokens("classification"), split)
         assert table["note_id"].to_list() == [f"n-{split}-{i}" for i in range(len(TEXTS[split]))]
         assert table["length"].to_list() == [len(ids) for ids in table["input_ids"].to_list()]
     assert tokenizer.decode(read_corpus(paths.tokens / "train")["input_ids"][0].to_list()) == "fever and cough"

@@ -9,6 +9,7 @@ from hashlib import blake2b
 import polars as pl
 
 from dxtune import records
+from dxtune.corpus.answers import find_answers
 from dxtune.corpus.boilerplate import count_lines, drop_lines
 from dxtune.corpus.clean import clean, drop_short
 from dxtune.corpus.minhash import sign
@@ -40,6 +41,8 @@ def prepare(
     check_values(found, {**records.deidentified(task), **dict.fromkeys(subgroups, pl.String)}, "data/deidentified")
     cleaned = clean(found).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
     notes, quarantine = drop_short(drop_sections(drop_lines(cleaned, boilerplate), sections), min_characters)
+    if "answer_start" in notes.columns:
+        notes = find_answers(found, notes)
     lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")
     return Result({"notes": notes.drop("row"), "narrow": measure(notes), "quarantine": lost}, {})
 

