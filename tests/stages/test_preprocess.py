@@ -266,6 +266,8 @@ def test_boilerplate_of_most_notes_is_taken_out(tmp_path: Path) -> None:
     notes = varied().with_columns(text=line + "\n" + pl.col("text"))
     preprocess.run(params(), paths := deidentified(tmp_path, notes))
     assert metrics(paths)["boilerplate_lines"] == 1
+    kept = json.loads((paths.processed / "cleaning.json").read_text(encoding="utf-8"))
+    assert kept == {"boilerplate": [line], "drop_sections": []}
     assert not pl.concat(read_splits(paths).values())["text"].str.contains(line, literal=True).any()
 
 

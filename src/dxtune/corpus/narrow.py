@@ -10,10 +10,10 @@ import polars as pl
 
 from dxtune import records
 from dxtune.corpus.answers import find_answers
-from dxtune.corpus.boilerplate import count_lines, drop_lines
+from dxtune.corpus.boilerplate import count_lines
 from dxtune.corpus.clean import clean, drop_short
 from dxtune.corpus.minhash import sign
-from dxtune.corpus.sections import drop_sections
+from dxtune.corpus.texts import make_texts
 from dxtune.errors import DataError
 from dxtune.shards import Result
 
@@ -39,8 +39,8 @@ def prepare(
     the task and the subgroups.
     """
     check_values(found, {**records.deidentified(task), **dict.fromkeys(subgroups, pl.String)}, "data/deidentified")
-    cleaned = clean(found).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
-    notes, quarantine = drop_short(drop_sections(drop_lines(cleaned, boilerplate), sections), min_characters)
+    numbered = found.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"))
+    notes, quarantine = drop_short(make_texts(numbered, boilerplate, sections), min_characters)
     if "answer_start" in notes.columns:
         notes = find_answers(found, notes)
     lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")

@@ -2,7 +2,7 @@
 
     dxtune tokenize        (or: dvc repro tokenize)
 
-Reads data/processed, writes data/tokens/{train,validation,test}, the tokenizer and the label map beside them, and
+Reads data/processed, writes data/tokens/{train,validation,test}, the tokenizer and what goes with the model beside them, and
 metrics/tokenize.json.
 """
 
@@ -19,6 +19,7 @@ from dxtune.tasks.prompts import as_chat
 from dxtune.training.base_model import find_base_model, load_tokenizer
 
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
+FOR_THE_MODEL = ("labels.json", "cleaning.json")
 COUNTS = ("notes", "rows", "tokens", "truncated", "unknown")
 
 
@@ -74,5 +75,6 @@ def run(params: Params, paths: Paths) -> None:
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, paths.tokens / "tokenizer" / name)
-    shutil.copyfile(paths.processed / "labels.json", paths.tokens / "labels.json")
+    for name in FOR_THE_MODEL:
+        shutil.copyfile(paths.processed / name, paths.tokens / name)
     write_json(metrics, paths.metrics / "tokenize.json")

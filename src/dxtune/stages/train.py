@@ -63,6 +63,7 @@ def run(params: Params, paths: Paths) -> None:
     source = provenance(params, base, paths.tokens, labels)
     tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
     settings = source | tokenized | {"task": params.task, "pad_token_id": pad_id, "precision": precision}
+    settings["cleaning"] = json.loads((paths.tokens / "cleaning.json").read_text(encoding="utf-8"))
     settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
     settings |= task.fit(model.eval(), validation, pad_id, precision == "bf16")
     task.save(model, aside, labels, settings)
