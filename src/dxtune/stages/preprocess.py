@@ -36,7 +36,8 @@ def run(params: Params, paths: Paths) -> None:
     )
     rows = shards.count_rows(paths.deidentified)
 
-    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {})]
+    schema = {**records.deidentified(params.task), **dict.fromkeys(subgroups, pl.String)}
+    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {}, schema=schema)]
     lines = boilerplate.find_boilerplate(counts, rows)
     prepare = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
     by_shard(prepare, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})

@@ -12,8 +12,8 @@ from functools import partial
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
-from dxtune.records import check, processed
-from dxtune.shards import iter_shards, map_shards, versions, write_json
+from dxtune.records import processed
+from dxtune.shards import map_shards, read_json, versions, write_json
 from dxtune.tasks import find_encoder
 from dxtune.tasks.prompts import as_chat
 from dxtune.training.base_model import find_base_model, load_tokenizer
@@ -39,8 +39,6 @@ def run(params: Params, paths: Paths) -> None:
 
     shutil.rmtree(paths.tokens, ignore_errors=True)
     for split in SPLITS:
-        _, first = next(iter_shards(paths.processed / split))
-        check(first, processed(params.task), f"data/processed/{split}")
         facts = map_shards(
             encode,
             paths.processed / split,
@@ -49,6 +47,7 @@ def run(params: Params, paths: Paths) -> None:
             settings=versions("tokenizers"),
             data=data,
             cache_folder=paths.shard_cache,
+            schema=processed(params.task),
         )
         count = {name: sum(shard[name] for shard in facts) for name in COUNTS}
         metrics[f"{split}_mean_tokens"] = round(count["tokens"] / count["notes"], 3)
@@ -76,5 +75,5 @@ def run(params: Params, paths: Paths) -> None:
         if (base / name).is_file():
             shutil.copyfile(base / name, paths.tokens / "tokenizer" / name)
     for name in FOR_THE_MODEL:
-        shutil.copyfile(paths.processed / name, paths.tokens / name)
+        write_json(read_json(paths.processed / name), paths.tokens / name)
     write_json(metrics, paths.metrics / "tokenize.json")
