@@ -22,7 +22,7 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     torch.manual_seed(1)
     model = classification.build(tiny_model, 3, 0.0, 0.0)
     settings = {"task": "classification", "question": False, "max_tokens": 64, "long_notes": "truncate", "stride": 0}
-    settings["pad_token_id"] = 0
+    settings |= {"pad_token_id": 0, "cleaning": {"boilerplate": [], "drop_sections": []}}
     settings["labels_sha256"] = labels_sha256(["a", "b", "c"])
     classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
     load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
@@ -67,6 +67,21 @@ def test_identifiers_are_masked_before_the_model_sees_a_note(folder: Path) -> No
     predictor = Predictor(folder, precision="fp32")
     a, b = predictor.predict(["Mr. John Smith has a fever.", "Mr. Peter Miller has a fever."])
     assert a == b
+
+
+def test_what_was_left_out_in_training_is_left_out_of_a_raw_note(folder: Path) -> None:
+    settings = json.loads((folder / "dxtune.json").read_text())
+    line = "Printed by the system of Mr. [NAME], not signed."
+    cleaning = {"boilerplate": [line], "drop_sections": ["assessment"]}
+    (folder / "dxtune.json").write_text(json.dumps(settings | {"cleaning": cleaning}))
+    predictor = Predictor(folder, precision="fp32")
+    short = "History: cough and fever\nFollow-up: in a week"
+    raw = f"{line.replace('[NAME]', 'John Smith')}\nHistory:  cough and fever\nA/P:\nflank pain\nFollow-up: in a week"
+    a, b = predictor.predict([short, raw])
+    assert a == b
+    (folder / "dxtune.json").write_text(json.dumps(settings))
+    a, b = Predictor(folder, precision="fp32").predict([short, raw])
+    assert a != b, "they do differ to this model"
 
 
 def test_order_of_rows_is_kept_over_many_batches(folder: Path) -> None:

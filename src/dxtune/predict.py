@@ -37,11 +37,13 @@ class Predictor:
             use_fast_attention(self.model.encoder)
 
     def predict(self, texts: Sequence[str], questions: Sequence[str] | None = None) -> list[Any]:
-        """One answer a note, in the order of `texts` (raw notes: they are de-identified first), of the task's own kind.
+        """One answer a note, in the order of `texts`, of the task's own kind.
+
+        texts: raw notes. Identifiers are masked, and boilerplate and sections that training did not see are left out here, too.
 
         questions: one a note, if the model was trained with them. Raises DataError where they are missing, or not asked for.
         """
-        from dxtune.corpus.clean import clean
+        from dxtune.corpus.texts import make_texts
 
         if self.settings["question"] != (questions is not None):
             wanted = "a question with each note" if self.settings["question"] else "notes without questions"
@@ -50,7 +52,7 @@ class Predictor:
             )
         columns = {"text": list(texts)} | ({} if questions is None else {"question": list(questions)})
         notes = pl.DataFrame({"note_id": [str(row) for row in range(len(texts))], **columns})
-        notes = clean(_mask(notes))
+        notes = make_texts(_mask(notes), **self.settings["cleaning"])
         how = (self.settings["max_tokens"], self.settings["long_notes"], self.settings["stride"])
         encoded = find_encoder(self.settings["task"])(self.tokenizer.to_str(), *how, notes)
         return list(self.task.answers(self.predictions(encoded.tables["tokens"]), notes, self.labels, self.settings))

@@ -18,7 +18,6 @@ from dxtune.deid.tokens import (
     DIGITS,
     EDGE,
     LETTERS,
-    LINE,
     LOWER,
     MARK,
     SMALL_LETTER,
@@ -34,7 +33,7 @@ from dxtune.deid.tokens import (
 FILE = Path(__file__).parent / "scorer.npz"
 KINDS = ("NAME", "LOCATION", "FACILITY", "ID")
 BITS = 18
-FEATURES = 31
+FEATURES = 32
 LARGEST = 1023
 Words = npt.NDArray[np.uint32]
 _C = [np.uint32(value) for value in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)]  # odd: xxHash's primes
@@ -67,7 +66,9 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
     small = np.where(seen > 0, 200 + seen, small).astype(np.uint32)
     word = np.where(seen > 0, 77 * seen.astype(np.uint32), tokens.word.astype(np.uint32))
     shape = np.where(seen > 0, 9, tokens.shape).astype(np.uint32)
-    label = _line_labels(tokens).astype(np.uint32)[rows]
+    at, since = (some[rows] for some in _line_labels(tokens))
+    since = since.astype(np.uint32)
+    label = np.where(since > 0, tokens.word[at], 0).astype(np.uint32) + since
     mine = known[rows] & lexicon.KNOWN
 
     def c(name: str) -> Words:
@@ -102,15 +103,16 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
         w2 * 16 + s0,
         (km1 * 256 + own) * 4 + g0,
         (k1 * 256 + own) * 4 + g1,
-        ((km1 * 256 + k1) * 4096 + own) * 4 + g0 * 2 + g1,
+        ((km1 * 256 + k1) * 4096 + own) * 16 + g0 * 4 + g1,
         (km2 * 256 + km1) * 4096 + own,
         (k2 * 256 + k1) * 4096 + own,
-        ((sm1 * 16 + s0) * 16 + s1) * 4 + g0 * 2 + g1,
+        ((sm1 * 16 + s0) * 16 + s1) * 16 + g0 * 4 + g1,
         (((sm2 * 16 + sm1) * 16 + s0) * 16 + s1) * 16 + s2,
         ((km3 * 256 + km2) * 256 + km1) * 16 + s0,
         ((k1 * 256 + k2) * 256 + k3) * 16 + s0,
         label * 16 + s0,
         label + own,
+        (classes[at].astype(np.uint32) * 8 + since) * 16 + s0,
         length * 256 + own,
     )
     for salt, values in zip(_SALT, templates, strict=True):
@@ -122,19 +124,17 @@ def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints
         yield mixed.astype(np.int64)
 
 
-def _line_labels(tokens: Tokens) -> Hashes:
-    """Of each token the hash of the word before the last colon of its line, 0 where there is none: what a form calls its
-    field."""
+def _line_labels(tokens: Tokens) -> tuple[Ints, Ints]:
+    """Of each token which token stands before the last colon of its line, what a form calls its field, and how many tokens
+    ago the colon was, 4 at the most; 0 and 0 where there is none."""
     place = np.arange(len(tokens))
     colon = np.zeros(len(tokens), bool)
     marks = np.flatnonzero(tokens.kind == MARK)
     colon[marks] = tokens.word[marks] == _mark(":")
     last = np.maximum.accumulate(np.where(colon, place, 0))
-    line = np.maximum.accumulate(np.where((tokens.kind == LINE) | (tokens.kind == EDGE), place, 0))
-    inside = (last > line) & (last > 0) & (place - last < 8) & (place > last)
-    return np.where(inside, tokens.word[np.maximum(last - 1, 0)], np.uint64(0)) + np.where(
-        inside, np.minimum(place - last, 4), 0
-    ).astype(np.uint64)
+    line = np.maximum.accumulate(np.where((tokens.gap > 1) | (tokens.kind == EDGE), place, 0))
+    inside = (last > line) & (place - last < 8) & (place > last)
+    return np.where(inside, last - 1, 0), np.where(inside, np.minimum(place - last, 4), 0)
 
 
 @cache
@@ -148,7 +148,7 @@ def _line_case(tokens: Tokens) -> Hashes:
     long = words & (tokens.end - tokens.start > 1)
     upper = long & (tokens.shape == UPPER)
     title = long & (tokens.shape == TITLE)
-    number = np.cumsum((tokens.kind == LINE) | (tokens.kind > LINE))
+    number = np.cumsum((tokens.gap > 1) | (tokens.kind == EDGE))
     lines = int(number[-1]) + 1 if len(number) else 0
     count = np.maximum(np.bincount(number, long, lines), 1)
     uppers = np.bincount(number, upper, lines) / count

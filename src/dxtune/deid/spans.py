@@ -100,7 +100,8 @@ def replace(text: str, spans: Iterable[Triple]) -> str:
     >>> replace("Seen 2019-03-04.", [Span(5, 15, "DATE")])
     'Seen [DATE-2019].'
     """
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for start, end, kind in spans:
         parts += (text[done:start], _PLAIN.get(kind) or placeholder(Span(start, end, kind), text))
         done = end

@@ -67,7 +67,7 @@ class Surrogates:
 
     >>> spans = [(0, 8, "NAME"), (10, 18, "DATE")]
     >>> Surrogates(b"sixteen bytes or more", "shift").replace("Ana King, 3/4/2019", spans, "patient 1")
-    'Katarzyna Nolan, 1/27/2020'
+    'Shreya Nolan, 1/27/2020'
     """
 
     def __init__(self, key: bytes, dates: Literal["year", "shift"] = "year", taken: Set[str] = frozenset()) -> None:

@@ -3,7 +3,6 @@
 A figure that a stage did not give is left out, never made up: everything here takes what exists.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -15,9 +14,26 @@ import polars as pl
 
 from dxtune.errors import DataError
 from dxtune.reporting.figures import Estimate
+from dxtune.shards import read_json
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
-PLOTS = ("loss", "validation", "roc", "precision_recall", "calibration", "confusion", "participants")
+METRICS: Mapping[str, Mapping[str, type]] = {
+    "collect": {"rows": int, "records": int},
+    "deidentify": {"notes": int},
+    "preprocess": {"rows": int, "train": dict, "validation": dict, "test": dict},
+    "evaluate": {"test": dict},
+}
+"""What some metrics must be, where they are there: everything else is made from them."""
+PLOTS = {
+    "loss": ("step", "loss"),
+    "validation": ("epoch", "loss"),
+    "roc": ("false_positive_rate", "true_positive_rate"),
+    "precision_recall": ("recall", "precision"),
+    "calibration": ("confidence", "accuracy"),
+    "confusion": ("actual", "predicted"),
+    "participants": ("variable", "value", "train", "validation", "test"),
+}
+"""The tables that a report can show, and the columns that it reads."""
 SMALLEST_GROUP = 10
 
 NAMES = {
@@ -70,15 +86,32 @@ def read_facts(metrics: Path) -> Facts:
     stages = {}
     for stage in STAGES:
         file = metrics / f"{stage}.json"
-        try:
-            stages[stage] = json.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            raise DataError(f"expected the metrics of {stage} in {file}, found none: run dvc repro first") from None
+        stages[stage] = read_json(file)
+        if not isinstance(stages[stage], dict):
+            raise DataError(f"{file}: expected metrics by name, found none: run dvc repro again")
+        for name, kind in METRICS.get(stage, {}).items():
+            if not isinstance(value := stages[stage].get(name, kind()), kind):
+                raise DataError(
+                    f"{file}: {name}: expected a value of type {kind.__name__}, found {type(value).__name__}: "
+                    "run dvc repro again"
+                )
     text: dict[str, dict[str, type[pl.DataType]]] = {"confusion": {"actual": pl.String, "predicted": pl.String}}
     text["participants"] = dict.fromkeys(("variable", "value", "train", "validation", "test"), pl.String)
     files = {name: metrics / "plots" / f"{name}.csv" for name in PLOTS}
-    plots = {name: pl.read_csv(file, schema_overrides=text.get(name)) for name, file in files.items() if file.is_file()}
+    plots = {name: _read_plot(file, PLOTS[name], text.get(name)) for name, file in files.items() if file.is_file()}
     return Facts(stages, {name: table for name, table in plots.items() if table.height})
+
+
+def _read_plot(file: Path, columns: tuple[str, ...], types: Mapping[str, type[pl.DataType]] | None) -> pl.DataFrame:
+    try:
+        table = pl.read_csv(file, schema_overrides=types)
+    except pl.exceptions.PolarsError:  # its text quotes the file
+        table = pl.DataFrame()
+    if missing := [name for name in columns if name not in table.columns]:
+        raise DataError(
+            f"{file}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}: run dvc repro again"
+        )
+    return table
 
 
 def read_samples(predictions: Path) -> list[dict[str, Any]]:
