@@ -22,6 +22,9 @@ INPUTS = ("input_ids", "token_type_ids")
 BATCH_TOKENS = 8192
 """Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
 
+HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout")
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+"""What the configs of BERT and its kin, DistilBERT, ModernBERT and Llama call them."""
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From logits and labels to the sum of their losses, one for each element of labels."""
@@ -137,9 +140,10 @@ def pooling_of(folder: Path) -> str:
 def build(folder: Path, pooling: str, outputs: int, loss: Loss, hidden_dropout: float, attention_dropout: float) -> NoteModel:
     """The base model in a folder with a fresh head, in fp32. Seed torch before: the head is random."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    for name, value in (("hidden_dropout_prob", hidden_dropout), ("attention_probs_dropout_prob", attention_dropout)):
-        if hasattr(config, name):
-            setattr(config, name, value)
+    for names, value in ((HIDDEN_DROPOUT, hidden_dropout), (ATTENTION_DROPOUT, attention_dropout)):
+        for name in names:
+            if hasattr(config, name):
+                setattr(config, name, value)
     encoder = AutoModel.from_pretrained(
         folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
     )
