@@ -40,12 +40,12 @@ def params(params_with: Callable[..., Params], monkeypatch: pytest.MonkeyPatch) 
     def make(task: str, style: str) -> Params:
         question = "q" if task == "question-answering" else None
         collect = {"source": "table", "question_column": question, "subgroup_columns": []}
-        return params_with(task=task, collect=collect, deidentify={"key": "public", "style": style}, tokenize=WINDOWS)
+        return params_with(task=task, collect=collect, deidentify={"key": "public", "style": style}, tokenize=LONG_NOTES[task])
 
     return make
 
 
-WINDOWS = {"long_notes": "windows"}
+LONG_NOTES = {task: {"long_notes": "windows" if task == "question-answering" else "truncate"} for task in records.TARGETS}
 
 
 @pytest.mark.parametrize("style", ["placeholder", "surrogate"])
