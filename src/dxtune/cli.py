@@ -100,7 +100,7 @@ def deid_eval(
 @app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="Text file with one note, or - for standard input.")],
-    question: Annotated[str | None, typer.Option(help="Of a model that was trained with questions.")] = None,
+    question: Annotated[str | None, typer.Option(help="About the note, if the model was trained with questions.")] = None,
     model: Annotated[Path, typer.Option(help="Folder of a fine-tuned model.")] = Path("models/final"),
 ) -> None:
     """Print what a fine-tuned model says of one note: labels with probabilities, or an answer. Not a medical device."""

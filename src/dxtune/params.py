@@ -194,6 +194,8 @@ class Train(_Section):
     """Notes computed at a time, their gradients added up to those of batch_size; null: all of them."""
     processes: Positive
     """Processes that share each batch."""
+    packing: bool
+    """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Of AdamW; not on biases and norms."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
@@ -290,13 +292,19 @@ class Params(_Section):
             raise ValueError(f"task: {self.task} needs notes of your own: set collect.source, or task: classification")
         if collect.source == "table" and self.task == "question-answering" and not collect.question_column:
             raise ValueError("task: question-answering needs collect.question_column: set it to the column with the question")
+        if self.task == "generation" and self.model.method == "head":
+            raise ValueError("model.method: head needs a task with a head of its own: set lora, last_n_layers or full")
+        if self.train.packing and self.task != "generation":
+            raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
 
 
 def _check_windows(tokenize: Tokenize, task: str) -> None:
-    """Raises ValueError where answers are asked for without windows, or windows would hardly move."""
+    """Raises ValueError where the task and windows do not go together, or windows would hardly move."""
+    if task == "generation" and tokenize.long_notes == "windows":
+        raise ValueError("task: generation reads a prompt once: set tokenize.long_notes to truncate or head_tail")
     if task == "question-answering" and tokenize.long_notes != "windows":
         raise ValueError("task: question-answering reads notes in windows: set tokenize.long_notes: windows")
     if tokenize.long_notes == "windows" and tokenize.stride >= tokenize.max_tokens // 2:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from dxtune.errors import ModelError
+from dxtune.errors import DataError, ModelError
 from dxtune.tasks import find_encoder, find_task
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import keep_memory, resolve_precision
@@ -37,19 +37,22 @@ class Predictor:
             use_fast_attention(self.model.encoder)
 
     def predict(self, texts: Sequence[str], questions: Sequence[str] | None = None) -> list[Any]:
-        """One answer a note, in the order of `texts` (raw notes: they are de-identified first), of the task's own kind.
+        """One answer a note, in the order of `texts`, of the task's own kind.
 
-        questions: one a note, where the model was trained with them.
+        texts: raw notes. Identifiers are masked, and boilerplate and sections that training did not see are left out here, too.
+
+        questions: one a note, if the model was trained with them. Raises DataError where they are missing, or not asked for.
         """
-        from dxtune.corpus.clean import clean
-        from dxtune.deid import Deidentifier
+        from dxtune.corpus.texts import make_texts
 
-        # Placeholders do not depend on the key; only pseudonyms of ids do, and there are none here.
-        mask = Deidentifier(key=b"predict: placeholders only").deidentify
-        notes = pl.DataFrame({"note_id": [str(row) for row in range(len(texts))], "text": mask(list(texts))})
-        if questions is not None:
-            notes = notes.with_columns(pl.Series("question", mask(list(questions))))
-        notes = clean(notes)
+        if self.settings["question"] != (questions is not None):
+            wanted = "a question with each note" if self.settings["question"] else "notes without questions"
+            raise DataError(
+                f"expected {wanted}, as the model was trained: call predict(texts{', questions' * (questions is None)})"
+            )
+        columns = {"text": list(texts)} | ({} if questions is None else {"question": list(questions)})
+        notes = pl.DataFrame({"note_id": [str(row) for row in range(len(texts))], **columns})
+        notes = make_texts(_mask(notes), **self.settings["cleaning"])
         how = (self.settings["max_tokens"], self.settings["long_notes"], self.settings["stride"])
         encoded = find_encoder(self.settings["task"])(self.tokenizer.to_str(), *how, notes)
         return list(self.task.answers(self.predictions(encoded.tables["tokens"]), notes, self.labels, self.settings))
@@ -57,6 +60,22 @@ class Predictor:
     def predictions(self, tokens: pl.DataFrame) -> pl.DataFrame:
         """One row a note, in the order of `tokens`: note_id and what records.predictions names. Batched by length."""
         return self.task.predict(self.model, tokens, self.settings, self.bf16)  # type: ignore[no-any-return]
+
+
+def _mask(notes: pl.DataFrame) -> pl.DataFrame:
+    """The notes without identifiers, each with its question as one document, as the pipeline has it."""
+    from dxtune.deid import Deidentifier
+    from dxtune.deid.fields import as_documents, write_fields
+    from dxtune.deid.spans import replace
+
+    # Placeholders do not depend on the key; only pseudonyms of ids do, and there are none here.
+    found = Deidentifier(key=b"predict: placeholders only").examine(as_documents(notes)["text"].to_list())
+    return notes.with_columns(
+        **{
+            name: pl.Series(values, dtype=pl.String)
+            for name, values in write_fields(notes, found.spans, [replace] * notes.height).items()
+        }
+    )
 
 
 def _read_task(folder: Path) -> str:

@@ -67,6 +67,13 @@ def test_a_first_name_stays_one_of_its_sex(known: str, pool: frozenset[str]) -> 
     assert all(made("NAME", known, f"p{number}").lower() in pool for number in range(40))
 
 
+@pytest.mark.parametrize(("known", "never"), [("Mildred", names.YOUNG), ("Kayla", names.OLD)])
+def test_a_first_name_fits_the_age_of_its_owner(known: str, never: frozenset[str]) -> None:
+    drawn = {made("NAME", known, f"p{number}").lower() for number in range(200)}
+    assert len(drawn) > 100
+    assert drawn <= names.FEMALE - never
+
+
 def test_a_surname_stays_a_surname() -> None:
     assert all(made("NAME", "Quillfeather", f"p{number}").lower() in names.SURNAMES for number in range(40))
 
@@ -92,7 +99,7 @@ def test_a_taken_word_changes_no_other_surrogate() -> None:
 
 
 def test_the_lists_are_apart_and_hold_no_word_twice() -> None:
-    listed = [word for pool in ("female", "male", "either", "surname", "mc") for word in names.POOLS[pool]]
+    listed = [*names.FEMALE, *names.MALE, *names.EITHER, *names.SURNAMES, *names.MC_NAMES]
     assert len(set(listed)) == len(listed)
     assert all(word.isascii() and word.isalpha() and word.islower() for pool in names.POOLS.values() for word in pool)
 

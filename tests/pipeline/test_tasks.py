@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.predict import Predictor
 from dxtune.shards import read_corpus
+from tests.tasks.causal import build_tiny_llama
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "report")
 FINDINGS = {"lung": ("cough", "wheezing", "dyspnea"), "gut": ("nausea", "vomiting", "diarrhea"), "skin": ("rash", "itching")}
@@ -62,6 +64,9 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
         import_module(f"dxtune.stages.{stage}").run(params, paths)
     report = (paths.reports / "report.html").read_text()
     assert "Results on the test split" in report and "None" not in report
+    shown = {"multilabel": "Micro F1", "question-answering": "Exact match", "classification": "Accuracy"}.get(params.task, "")
+    assert f"<h3>{shown}</h3>" in report or params.task == "generation"
+    assert f"| {shown} | 0." in (paths.reports / "model_card.md").read_text() or params.task == "generation"
     made = pl.read_parquet(paths.predictions)
     assert list(made.schema.items()) == list(records.predictions(params.task).items())
     notes = {split: read_corpus(paths.processed / split) for split in ("validation", "test")}
@@ -93,6 +98,9 @@ def test_multilabel_in_windows(tmp_path: Path, settings: Callable[..., Params]) 
     saved = json.loads((paths.model / "dxtune.json").read_text())
     assert [test["per_class"][label]["threshold"] for label in sorted(FINDINGS)] == pytest.approx(saved["thresholds"], abs=1e-6)
 
+    before = {path.name: path.read_bytes() for path in paths.model.iterdir()}
+    import_module("dxtune.stages.train").run(params, paths)
+    assert {path.name: path.read_bytes() for path in paths.model.iterdir()} == before, "the same bytes again"
     predictor = Predictor(paths.model, precision="fp32")
     raw = {row["text"]: row for row in rows}
     processed = read_corpus(paths.processed / "test").sort("note_id")
@@ -160,3 +168,43 @@ def test_classification_of_a_question_and_its_note(tmp_path: Path, settings: Cal
     assert tokens["length"].max() == 48
     assert tokens["token_type_ids"].list.max().to_list() == [1] * tokens.height
     assert {"accuracy", "macro_f1"} <= figures["test"].keys()
+
+
+def test_generation(tmp_path: Path, settings: Callable[..., Params]) -> None:
+    rng, rows = random.Random(4), []
+    for number in range(120):
+        finding = rng.choice([each for group in FINDINGS.values() for each in group])
+        said = {"text": f"Visit {number}: what is said of {finding}?", "label": "yes" if number % 4 else f"{finding} <b>"}
+        rows.append(said | {"site": "north" if number % 3 else "south"})
+    base = build_tiny_llama(tmp_path / "llama")
+    chat = {"max_tokens": 128, "max_truncated_share": 0.0}
+    by_site = {"subgroup_columns": ["site"]}
+    params = settings("generation", write(rows, tmp_path / "source"), by_site, chat, lr=2e-2, epochs=2, packing=True)
+    method = {"name": str(base), "method": "lora"}
+    params = params.model_copy(update={"model": params.model.model_copy(update=method)})
+    paths = Paths(tmp_path)
+    figures = run(params, paths)
+    test, beside = figures["test"], figures["baseline"]
+    for name in ("rouge_1", "rouge_2", "rouge_l", "overlap", "exact", "cut_share", "phi_share"):
+        assert 0 <= test[f"{name}_low"] <= test[name] <= test[f"{name}_high"] <= 1, name
+    assert test["perplexity_low"] <= test["perplexity"] <= test["perplexity_high"]
+    assert 0 < test["short_references"] <= test["notes"]
+    north = test["subgroups"]["site"]["north"]
+    assert north["rouge_l_low"] <= north["rouge_l"] <= north["rouge_l_high"]
+    assert beside["difference_rouge_l"] == pytest.approx(test["rouge_l"] - beside["tfidf_rouge_l"], abs=2e-6)
+    trained = json.loads((paths.metrics / "train.json").read_text())
+    assert trained["trained_parameters"] < trained["parameters"]
+
+    made = pl.read_parquet(paths.predictions)
+    report = (paths.reports / "report.html").read_text()
+    shown = [row for row in made.filter(split="test").sort("note_id").iter_rows(named=True) if escape(row["prompt"]) in report]
+    assert shown, "samples"
+    assert all(escape(row["reference"]) in report for row in shown)
+    assert not any(row["reference"] in report for row in shown if "<b>" in row["reference"]), "escaped"
+    metrics = "".join(path.read_text() for path in paths.metrics.rglob("*") if path.is_file())
+    assert "what is said of" not in metrics, "texts stand in data and reports, never in metrics"
+
+    predictor = Predictor(paths.model, threads=1, precision="fp32")
+    known = made.filter(split="test")[0]
+    raw = next(row["text"] for row in rows if row["text"] == known["prompt"][0])
+    assert predictor.predict([raw]) == [known["answer"][0]]

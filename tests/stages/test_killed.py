@@ -59,6 +59,7 @@ def prepare(root: Path, stage: str) -> None:
         for split, part in parts.items():
             shards.write_corpus(part.select(*records.PROCESSED), root / "data/processed" / split)
         shards.write_json(["cold", "flu"], root / "data/processed/labels.json")
+        shards.write_json({"boilerplate": [], "drop_sections": []}, root / "data/processed/cleaning.json")
 
 
 def start(root: Path, stage: str) -> "subprocess.Popen[bytes]":

@@ -266,6 +266,8 @@ def test_boilerplate_of_most_notes_is_taken_out(tmp_path: Path) -> None:
     notes = varied().with_columns(text=line + "\n" + pl.col("text"))
     preprocess.run(params(), paths := deidentified(tmp_path, notes))
     assert metrics(paths)["boilerplate_lines"] == 1
+    kept = json.loads((paths.processed / "cleaning.json").read_text(encoding="utf-8"))
+    assert kept == {"boilerplate": [line], "drop_sections": []}
     assert not pl.concat(read_splits(paths).values())["text"].str.contains(line, literal=True).any()
 
 
@@ -322,12 +324,12 @@ def test_notes_with_several_labels(tmp_path: Path) -> None:
 def test_a_note_without_an_id_or_a_label_is_named_by_row(tmp_path: Path) -> None:
     for name in ("note_id", "patient_id", "label"):
         broken = varied(30).with_columns(pl.when(pl.int_range(pl.len()) != 4).then(name).alias(name))
-        with pytest.raises(DataError, match=rf"a {name} in every row, found none in 1 \(the first: row 5\)"):
+        with pytest.raises(DataError, match=rf"column {name}: expected a value .* none in 1 of 50 \(the first: row 5\)"):
             preprocess.run(params(), deidentified(tmp_path, broken))
 
 
 def test_missing_subgroup_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data/deidentified: expected the columns .* missing: \['sex'\]"):
+    with pytest.raises(DataError, match=r"data/deidentified/part-00000.parquet: expected the columns .* missing: sex;"):
         preprocess.run(params(), deidentified(tmp_path, hospital().drop("sex")))
 
 

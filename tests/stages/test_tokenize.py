@@ -27,6 +27,7 @@ def paths(tmp_path: Path) -> Paths:
         extra = {"note_year": pl.lit(None, pl.String), "label_id": pl.lit(0, pl.Int64)}
         write_corpus(frame.with_columns(**extra), paths.processed / split)
     write_json(["a"], paths.processed / "labels.json")
+    write_json({"boilerplate": ["Not signed."], "drop_sections": []}, paths.processed / "cleaning.json")
     return paths
 
 
@@ -46,6 +47,7 @@ def test_ids_mean_the_text_and_all_that_training_needs_is_there(
     metrics = json.loads((paths.metrics / "tokenize.json").read_text())
     assert (metrics["notes"], metrics["truncated_share"], metrics["test_truncated_share"]) == (4, 0.25, 1.0)
     assert json.loads((paths.tokens / "labels.json").read_text()) == ["a"]
+    assert json.loads((paths.tokens / "cleaning.json").read_text())["boilerplate"] == ["Not signed."]
 
 
 def test_too_many_cut_notes_stop_the_run(paths: Paths, tiny_model: Path, params_with: Callable[..., Params]) -> None:

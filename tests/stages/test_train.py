@@ -26,6 +26,7 @@ from tests.pipeline.conftest import set_param
 from tests.training.test_trainer import tokens
 
 MODEL = {"name": "tiny", "sha256": None, "lora_rank": 4, "last_layers": 1}
+CLEANING = {"boilerplate": ["Not signed by hand."], "drop_sections": ["assessment"]}
 TRAIN = {"epochs": 2, "batch_size": 7, "lr": 2e-3, "precision": "fp32", "threads": 1}
 
 
@@ -37,6 +38,7 @@ def project(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for split, rows, seed in (("train", 120, 0), ("validation", 40, 1)):
         shards.write_corpus(tokens(rows, seed).select(*records.tokens("classification")), Path("data/tokens") / split)
     shards.write_json(["a", "b", "c"], Path("data/tokens/labels.json"))
+    shards.write_json(CLEANING, Path("data/tokens/cleaning.json"))
     Path("data/tokens/tokenizer").mkdir()
     shutil.copy("tiny/tokenizer.json", "data/tokens/tokenizer")
     return tmp_path
@@ -67,6 +69,7 @@ def test_where_a_model_came_from_is_saved_with_it(project: Path, params_with: Ca
     first = json.loads(Path("models/final/dxtune.json").read_text())
     assert first["base_model_sha256"] == weights_sha256(Path("tiny"))
     assert (first["base_model"], first["base_model_revision"], first["params"]["task"]) == ("tiny", None, "classification")
+    assert first["cleaning"] == CLEANING
     assert first["params"]["train"]["threads"] == 1 and first["params"]["train"]["lr"] == 2e-3
     shards.write_corpus(tokens(121, 0).select(*records.tokens("classification")), Path("data/tokens/train"))
     train.run(params, Paths())

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 from dxtune.deid import engine
 from dxtune.deid.carried import Shared
 from dxtune.deid.key import fingerprint_of
-from dxtune.deid.spans import Span, placeholder, replace
+from dxtune.deid.spans import Span, Triple, placeholder, replace
 from dxtune.deid.surrogates import Surrogates, words_of
 from dxtune.deid.tokens import Ints
 from dxtune.deid.vote import Voter, add_votes
@@ -68,7 +68,12 @@ class Deidentifier:
         self, texts: Sequence[str], patient_ids: Sequence[str] | None = None, known: Sequence[str] | None = None
     ) -> list[str]:
         """The notes without identifiers. With placeholders, doing it twice changes nothing."""
-        return self.examine(texts, patient_ids, known).texts
+        if self.voter is not None:
+            return self.examine(texts, patient_ids, known).texts
+        patients = _patients(texts, patient_ids)
+        looks = self._looks(texts, patients, known, None)
+        found = engine.together([some._replace(note=rows[some.note]) for rows, some, _ in looks] or [engine.NOTHING])
+        return self._written(texts, found.triples(len(texts)), patients)
 
     def examine(
         self,
@@ -84,13 +89,7 @@ class Deidentifier:
         patients = _patients(texts, patient_ids)
         spans, reasons = self.find(texts, patients, known, shared)
         if self.style == "surrogate":
-            surrogates = Surrogates(
-                self._key,
-                self.dates,
-                words_of(text[start:end] for text, some in zip(texts, spans, strict=True) for start, end, _ in some),
-            )
-            done = [surrogates.replace(*row) for row in zip(texts, spans, patients, strict=True)]
-            return Deidentified(done, spans, reasons)
+            return Deidentified(self._written(texts, spans, patients), spans, reasons)
         done, some = list(map(replace, texts, spans)), spans
         while self.voter is not None and (any(some) + (shared is not None and shared.next_round())):
             some = self.find(done, patients, known, shared)[0]  # votes, too, until there is nothing left to vote for
@@ -123,20 +122,35 @@ class Deidentifier:
         """What to mask in each note, and of each span its rule (engine.RULES) and its margin."""
         spans: list[list[Span]] = [[] for _ in texts]
         reasons: list[list[tuple[int, int]]] = [[] for _ in texts]
+        for rows, found, marked in self._looks(texts, patients, known, shared):
+            listed, why = found.spans(len(rows)), found.reasons(len(rows))
+            if self.voter is not None:
+                some, before = [texts[row] for row in rows], listed
+                listed = add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
+                why = [_reasons(*each) for each in zip(listed, before, why, strict=True)]
+            for row, its, their in zip(rows.tolist(), listed, why, strict=True):
+                spans[row], reasons[row] = its, their
+        return spans, reasons
+
+    def _looks(
+        self, texts: Sequence[str], patients: Sequence[str], known: Sequence[str] | None, shared: Shared | None
+    ) -> Iterator[tuple[Ints, engine.Findings, engine.Marked]]:
+        """Batch by batch: which notes it holds, what was found in them, and the first look at them."""
         for rows in batches(texts, patients):
-            some = [texts[row] for row in rows]
             numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients[row] for row in rows))}
             owners = np.array([numbers[patients[row]] for row in rows])
             names = [known[row] for row in rows] if known else None
             carried = shared.of([self.patient_tag(patient) for patient in numbers]) if shared is not None else None
-            found, marked = engine.find(some, owners, names, again=self.style == "placeholder", shared=carried)
-            listed, why = found.spans(len(some)), found.reasons(len(some))
-            if self.voter is not None:
-                before, listed = listed, add_votes(some, listed, _by_note(len(some), *engine.doubtful(marked)), self.voter)
-                why = [_reasons(*each) for each in zip(listed, before, why, strict=True)]
-            for row, its, their in zip(rows, listed, why, strict=True):
-                spans[row], reasons[row] = its, their
-        return spans, reasons
+            some = [texts[row] for row in rows]
+            yield np.array(rows), *engine.find(some, owners, names, again=self.style == "placeholder", shared=carried)
+
+    def _written(self, texts: Sequence[str], spans: Sequence[Sequence[Triple]], patients: Sequence[str]) -> list[str]:
+        """The notes with what stands for their spans."""
+        if self.style == "placeholder":
+            return list(map(replace, texts, spans))
+        inside = (text[start:end] for text, some in zip(texts, spans, strict=True) for start, end, _ in some)
+        surrogates = Surrogates(self._key, self.dates, words_of(inside))
+        return [surrogates.replace(*row) for row in zip(texts, spans, patients, strict=True)]
 
 
 def _reasons(spans: list[Span], before: list[Span], why: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -4,9 +4,11 @@ One batch is one set of arrays. An identifier that the grammar finds becomes one
 stand for it, so that a second look at the de-identified note sees the same neighbours.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +19,9 @@ from dxtune.deid.carried import Names
 from dxtune.deid.spans import TYPES, Span, placeholders
 from dxtune.deid.tokens import (
     DIGITS,
+    EDGE,
+    INITIAL,
     LETTERS,
-    LINE,
     LOWER,
     MARK,
     NO_CASE,
@@ -122,17 +125,28 @@ def _explained(seen: Look) -> Look:
     tokens = seen.tokens
     first, last, kinds = grammar.find(tokens, seen.classes)
     number = np.array([NUMBER.get(kind, 0) for kind in kinds], np.uint8)
-    claimed = number > 0
+    either = np.array([kind == grammar.EITHER for kind in kinds], bool)
+    for at in [at for at, kind in enumerate(kinds) if kind == grammar.POSTCODE]:
+        if _POSTCODE.fullmatch(tokens.text, int(tokens.start[first[at]]), int(tokens.end[last[at] - 1])):
+            number[at] = NUMBER["LOCATION"]
     kept = np.zeros(len(tokens), bool)
-    kept[_inside(first[~claimed], last[~claimed])] = True
-    first, last, number = first[claimed], last[claimed], number[claimed]
+    explained = (number == 0) & ~either
+    kept[_inside(first[explained], last[explained])] = True
+    first, last, number, either = first[~explained], last[~explained], number[~explained], either[~explained]
     length = tokens.end[last - 1] - tokens.start[first]
     for row in np.flatnonzero((number == NUMBER["ID"]) & (length >= checksums.SHORTEST) & (length <= checksums.LONGEST)):
         value = tokens.text[tokens.start[first[row]] : tokens.end[last[row] - 1]]
         number[row] = NUMBER[checksums.kind_of(value) or "ID"]
-    tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": IDENTIFIER, "shape": NO_CASE})
-    seen = Look(tokens, seen.classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
+    kind = np.where(either, DIGITS, IDENTIFIER)
+    word = np.where(either, tokens.word[first] * np.uint64(31) + tokens.word[last - 1], tokens.word[first])
+    tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": kind, "shape": NO_CASE, "word": word})
+    classes = _with(seen.classes, first[either], grammar.EITHER_CLASS)
+    seen = Look(tokens, classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
     return _chosen(seen, _without(first + 1, last, len(kept)))
+
+
+_POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?\s[0-9][A-Z]{2}")
+"""A postcode of the United Kingdom: what the classes of the grammar cannot see is that its letters are capitals."""
 
 
 def _without(first: Ints, last: Ints, size: int) -> Ints:
@@ -211,18 +225,28 @@ def mark(
     margin = np.full(len(seen.tokens), -(1 << 30), np.int32)
     guess = np.zeros(len(seen.tokens), np.uint8)
     if len(rows):
-        scores = scorer.score(scorer.features(seen.tokens, seen.known, seen.classes, seen.seen, rows), table)
+        scores = scorer.score(seen.tokens, seen.known, seen.classes, seen.seen, rows, table)
         scores[tokens_are_words(seen.tokens, rows), 3] -= WORDS_ARE_NO_CODES
         best = scores.argmax(1)
         margin[rows] = scores[np.arange(len(rows)), best] - threshold
         guess[rows] = _SCORED[best]
+        margin -= USUAL * grammar.members("usual")[seen.classes]
+        margin -= _CALLED_AFTER * grammar.members("eponym")[seen.classes]
         margin -= EPONYM * _eponyms(seen) + DRUG * (lexicon.column(seen.known, "flags") & 1).astype(np.int32)
         pronoun = (seen.classes[rows] == ord("I")) & (seen.tokens.mark[rows] == ord("i")) & (seen.classes[rows + 1] != ord("."))
         margin[rows[pronoun]] -= EPONYM  # "I feel well"; not the initial of "I. Brandt"
+        article = (seen.tokens.mark[rows] == ord("a")) & (seen.tokens.shape[rows] == INITIAL)
+        article &= (
+            (seen.tokens.shape[rows + 1] == LOWER) & (seen.tokens.gap[rows + 1] > 0) & (seen.tokens.kind[rows + 1] == LETTERS)
+        )
+        margin[rows[article]] -= EPONYM  # "A drain was left"
         short = (seen.tokens.end[rows] - seen.tokens.start[rows] <= 4) & (seen.tokens.kind[rows] == LETTERS)
         margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
         unknown = (seen.tokens.shape[rows] == UPPER) & (seen.known[rows] & lexicon.KNOWN == 0)
         margin[rows[short & unknown & (seen.tokens.end[rows] - seen.tokens.start[rows] <= 3)]] += UNEXPLAINED
+    either = seen.classes == grammar.EITHER_CLASS
+    margin[either] -= SCORE
+    guess[either] = NUMBER["DATE"]
     sure = margin >= 0
     kind[sure] = guess[sure]
     rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
@@ -281,7 +305,7 @@ def _eponyms(seen: Look) -> npt.NDArray[np.int32]:
         found[:-2] |= quote[1:-1] & heads[2:]
         found[:-3] |= quote[1:-2] & single[2:-1] & heads[3:]
         found[:-2] |= single[1:-1] & weak[2:]  # Kerley B lines
-        found[:-2] |= capital[1:-1] & ~tokens.gap[1:-1] & heads[2:]
+        found[:-2] |= capital[1:-1] & (tokens.gap[1:-1] == 0) & heads[2:]
         found[:-2] |= capital[1:-1] & heads[2:] & (found is reach)
         for _ in range(2):  # along hyphens: Wolff-Parkinson-White
             found[:-2] |= hyphen[1:-1] & found[2:]
@@ -322,12 +346,18 @@ def _carry(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], patients: Int
 
 WORDS_ARE_NO_CODES = 300
 """What letters that touch no digit must be surer of to be part of a code."""
+USUAL = 300
+"""What a word must be surer of that is clinical shorthand which no list holds."""
+_CALLED_AFTER = 150
+"""What a word must be surer of that is the name of a scale, a sign, a stain or a tool as often as somebody's."""
 EPONYM = 1000
 """What a word must be surer of that stands before "disease", "sign", "catheter", ... without a title: it is called after
 somebody."""
+SCORE = 200
+"""What a month and a day must be surer of that may be a part of up to ten, such as 3/10."""
 DRUG = 300
 """What the name of a drug must be surer of."""
-UNEXPLAINED = 200
+UNEXPLAINED = 250
 """How much less sure the scorer must be of two or three capitals that no lexicon knows: initials, as likely as not."""
 SLACK = 300
 """How much below the threshold a word may be that stands beside a masked one. Scores are in hundredths of a logit."""
@@ -355,7 +385,7 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
     """Marks the doubtful neighbours of marked words as far as the doubt goes, house numbers, and what joins two parts."""
     tokens = seen.tokens
     near = np.zeros(len(kind) + 1, bool)  # a token directly after the one before it, or after one space
-    near[1:-1] = tokens.start[1:] - tokens.end[:-1] <= 1
+    near[1:-1] = (tokens.start[1:] - tokens.end[:-1] <= 1) & (tokens.gap[1:] < 2)
     mark_ = tokens.kind == MARK
     hyphen = mark_ & _marks(b"-'.")[seen.classes]
     ordinary = np.isin(
@@ -404,10 +434,12 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
     _fill(seen, kind, hyphen)
     _complete_streets(seen, kind, near)
     _complete_codes(seen, kind)
+    _complete_names(seen, kind, ordinary)
+    _complete_facilities(seen, kind, margin)
 
 
 def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
-    """Marks a street to its end behind its number, "83876 Lucy Highway", and the word between two parts of a place."""
+    """Marks a street from its number to its flat, "83876 W. Lucy Way, unit 7", and the word between two parts of a place."""
     tokens, place = seen.tokens, NUMBER["LOCATION"]
     street = grammar.members("street")[seen.classes]
     word = (tokens.kind == LETTERS) & ~seen.fixed
@@ -419,6 +451,19 @@ def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> N
             whole = whole & word[ends + step] & near[ends + step]
         for step in range(1, words + 2):
             kind[ends[whole] + step] = place
+    dot = (tokens.kind == MARK) & _marks(b",.")[seen.classes] & (kind == 0)
+    here = np.flatnonzero((kind == place) & ~seen.fixed)
+    compass = np.where(dot[here - 1], here - 2, here - 1)  # 5 W. Maple
+    whole = grammar.members("compass")[seen.classes[compass]] & (kind[compass] == 0) & (tokens.kind[compass - 1] == DIGITS)
+    kind[_inside(compass[whole] - 1, here[whole])] = place
+    flat = np.flatnonzero((kind == 0) & (grammar.members("flat") | _marks(b"#"))[seen.classes])
+    ahead, number = flat - 1, flat + 1  # Maple Way, unit #7
+    for _ in range(2):
+        ahead = np.where(dot[ahead], ahead - 1, ahead)
+        number = np.where(dot[number] | (seen.classes[number] == ord("#")), number + 1, number)
+    numbered = (tokens.kind[number] == DIGITS) | ((kind[number] == place) & ~seen.fixed[number])
+    whole = numbered & (kind[ahead] == place) & ~seen.fixed[ahead]
+    kind[_inside(flat[whole], number[whole] + 1)] = place
     parts = np.flatnonzero(_PLACES[kind] & ~seen.fixed)
     for step in (2, 4):  # one word, or one word between hyphens: Reina-on-Sea
         left = parts[parts + step < len(kind)]
@@ -431,6 +476,59 @@ def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> N
             joined &= (seen.classes[left + 1] == ord("-")) & (seen.classes[left + 3] == ord("-"))
         for place_ in range(1, step):
             kind[left[joined] + place_] = kind[left[joined]]
+
+
+def _complete_names(seen: Look, kind: Bytes, ordinary: npt.NDArray[np.bool_]) -> None:
+    """Marks the other part of a name with a hyphen, of which one part is marked: Young-ho, but not Lee-assisted."""
+    tokens = seen.tokens
+    tied = np.flatnonzero((seen.classes == ord("-")) & (kind == 0) & (tokens.kind == MARK))
+    tied = tied[(tokens.end[tied - 1] == tokens.start[tied]) & (tokens.end[tied] == tokens.start[tied + 1])]
+    part = (tokens.kind == LETTERS) & ~(ordinary & (tokens.end - tokens.start > 3)) & ~seen.fixed
+    name = (kind == NUMBER["NAME"]) & ~seen.fixed
+    for _ in range(2):  # Abd-al-Karim
+        whole = tied[(name[tied - 1] & (part | name)[tied + 1]) | ((part | name)[tied - 1] & name[tied + 1])]
+        for step in (-1, 0, 1):
+            name[whole + step] = True
+            kind[whole + step] = np.where(kind[whole + step] == 0, NUMBER["NAME"], kind[whole + step])
+    suffix = np.flatnonzero(grammar.members("suffix_of_name")[seen.classes] & (kind == 0) & (tokens.shape != LOWER))
+    before = np.where(seen.classes[suffix - 1] == ord(","), suffix - 2, suffix - 1)
+    kind[suffix[(kind[before] == NUMBER["NAME"]) & ~seen.fixed[before]]] = NUMBER["NAME"]
+    login = np.flatnonzero((seen.classes == ord(".")) & (kind == 0) & (tokens.kind == MARK))  # maria.kim
+    login = login[(tokens.end[login - 1] == tokens.start[login]) & (tokens.end[login] == tokens.start[login + 1])]
+    small = (tokens.shape == LOWER) & (tokens.kind == LETTERS) & ~seen.fixed
+    login = login[small[login - 1] & small[login + 1] & ((kind[login - 1] > 0) | (kind[login + 1] > 0))]
+    login = login[tokens.gap[login + 2] > 0]
+    for step in (-1, 0, 1):
+        kind[login + step] = NUMBER["ID"]
+
+
+def _complete_facilities(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32]) -> None:
+    """Marks the words with a capital beside a marked facility: all before it up to a small word, "at Second Chance House", and
+    behind it those that the scorer doubts."""
+    tokens, site = seen.tokens, NUMBER["FACILITY"]
+    beside = np.zeros(len(kind) + 1, bool)
+    beside[1:-1] = (tokens.start[1:] - tokens.end[:-1] <= 1) & (tokens.gap[1:] > 0)
+    free = (tokens.kind == LETTERS) & (tokens.shape == TITLE) & (kind == 0) & ~seen.fixed
+    free &= ~(grammar.members("called") | grammar.members("who"))[seen.classes]
+    free &= lexicon.column(seen.known, "kind") != lexicon.FUNCTION
+    first = np.flatnonzero((kind == site) & ~seen.fixed)
+    first = first[kind[first - 1] != site]
+    at = first
+    for _ in range(3):
+        at = np.where(free[at - 1] & beside[at], at - 1, at)
+    small = (tokens.kind[at - 1] == LETTERS) & (tokens.shape[at - 1] == LOWER) & beside[at]
+    small |= (tokens.kind[at - 1] == EDGE) | (tokens.gap[at] > 1) | _marks(b"-(>;*")[seen.classes[at - 1]]
+    kind[_inside(at[small], first[small])] = site
+    of, the = grammar.members("of")[seen.classes], grammar.members("the")[seen.classes]
+    last = np.flatnonzero((kind == site) & ~seen.fixed)
+    last = last[of[last + 1] & (kind[last + 1] == 0)]  # Lutheran Home of the Plains
+    end = np.where(the[last + 2], last + 3, last + 2)
+    whole = free[end]
+    kind[_inside(last[whole] + 1, end[whole] + 1)] = site
+    for _ in range(3):
+        last = np.flatnonzero((kind == site) & ~seen.fixed)
+        last = last[free[last + 1] & beside[last + 1] & (margin[last + 1] >= -2 * SLACK) & (kind[last + 1] == 0)]
+        kind[last + 1] = site
 
 
 def _complete_codes(seen: Look, kind: Bytes) -> None:
@@ -476,14 +574,19 @@ def _fill(seen: Look, kind: Bytes, hyphen: npt.NDArray[np.bool_]) -> None:
     )
     kind[states[after_comma]] = kind[states[after_comma] - 1] = location
     place = np.flatnonzero((kind == location) & ~seen.fixed)
-    free = (kind == 0) & (
-        (mark_ & (seen.classes != ord(":"))) | (tokens.kind == LINE) | ((tokens.kind == LETTERS) & (tokens.shape != 0))
-    )
-    hops = np.diff(place)
-    for left, hop in zip(place[:-1][(hops > 1) & (hops < 9)].tolist(), hops[(hops > 1) & (hops < 9)].tolist(), strict=True):
-        inside = slice(left + 1, left + hop)
-        if free[inside].all() and (tokens.kind[inside] == LETTERS).sum() <= 3 and (tokens.kind[inside] == LINE).sum() <= 2:
-            kind[inside] = kind[left]
+    free = (kind == 0) & ((mark_ & (seen.classes != ord(":"))) | ((tokens.kind == LETTERS) & (tokens.shape != 0)))
+    left = place[:-1][(np.diff(place) > 1) & (np.diff(place) < 9)]
+    right = place[1:][(np.diff(place) > 1) & (np.diff(place) < 9)]
+    blocked, words = (_count_between(some, left, right) for some in (~free, tokens.kind == LETTERS))
+    lines = _count_between(tokens.gap > 1, left, right + 1)
+    inside = (blocked == 0) & (words <= 3) & (lines <= 2)
+    kind[_inside(left[inside] + 1, right[inside])] = location
+
+
+def _count_between(some: npt.NDArray[np.bool_], left: Ints, right: Ints) -> Ints:
+    """How many of some tokens stand between each token `left` and its token `right`."""
+    before = np.cumsum(some)
+    return np.asarray(before[right - 1] - before[left])
 
 
 class Findings(NamedTuple):
@@ -497,21 +600,23 @@ class Findings(NamedTuple):
     rule: Bytes
     margin: npt.NDArray[np.int32]
 
+    def triples(self, notes: int) -> list[list[tuple[int, int, str]]]:
+        """The spans of each note as plain tuples: start, end, type."""
+        kinds = [TYPES[kind - 1] for kind in self.kind.tolist()]
+        rows = list(zip(self.start.tolist(), self.end.tolist(), kinds, strict=True))
+        return [rows[a:b] for a, b in self._bounds(notes)]
+
     def spans(self, notes: int) -> list[list[Span]]:
         """The spans of each note."""
-        result: list[list[Span]] = [[] for _ in range(notes)]
-        for note, start, end, kind in zip(
-            self.note.tolist(), self.start.tolist(), self.end.tolist(), self.kind.tolist(), strict=True
-        ):
-            result[note].append(Span(start, end, TYPES[kind - 1]))
-        return result
+        return [list(map(Span._make, some)) for some in self.triples(notes)]
 
     def reasons(self, notes: int) -> list[list[tuple[int, int]]]:
         """Of each span of each note its rule and its margin."""
-        result: list[list[tuple[int, int]]] = [[] for _ in range(notes)]
-        for note, rule, margin in zip(self.note.tolist(), self.rule.tolist(), self.margin.tolist(), strict=True):
-            result[note].append((rule, margin))
-        return result
+        rows = list(zip(self.rule.tolist(), self.margin.tolist(), strict=True))
+        return [rows[a:b] for a, b in self._bounds(notes)]
+
+    def _bounds(self, notes: int) -> Iterator[tuple[int, int]]:
+        return pairwise(np.searchsorted(self.note, np.arange(notes + 1)).tolist())
 
 
 def runs(marked: Marked) -> tuple[Ints, Ints]:
@@ -522,7 +627,8 @@ def runs(marked: Marked) -> tuple[Ints, Ints]:
     start, end, what = tokens.start[rows], tokens.end[rows], marked.kind[rows]
     whole = tokens.kind[rows] == IDENTIFIER
     new = np.ones(len(rows), bool)
-    new[1:] = (np.diff(rows) > 1) | (what[1:] != what[:-1]) | (start[1:] - end[:-1] > 1) | whole[1:] | whole[:-1]
+    apart = (np.diff(rows) > 1) | (start[1:] - end[:-1] > 1) | (tokens.gap[rows[1:]] > 1)
+    new[1:] = apart | (what[1:] != what[:-1]) | whole[1:] | whole[:-1]
     first = np.flatnonzero(new)
     return rows[first], rows[np.append(first[1:], len(rows))[: len(first)] - 1]
 
@@ -563,9 +669,18 @@ def find(
         if len(found) >= MOST_LOOKS:
             _mask_asked(latest)
         found.append(findings(latest))
+    return together(found), marked
+
+
+_NONE, _NO_KIND = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+NOTHING = Findings(_NONE, _NONE, _NONE, _NO_KIND, _NO_KIND, np.zeros(0, np.int32))
+
+
+def together(found: Sequence[Findings]) -> Findings:
+    """Several findings as one, in the order of the notes."""
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[1], columns[0]))
-    return Findings(*(column[order] for column in columns)), marked
+    return Findings(*(column[order] for column in columns))
 
 
 MOST_LOOKS = 12

@@ -5,7 +5,7 @@ the patterns are short, see no values, and are linear in time whatever the note.
 number is matched by something: by an identifier, by a measurement that explains it, or by the pattern COMPOUND, whose
 judge masks what it cannot explain. 45 CFR 164.514(b)(2)(i)(B)-(R).
 
-In a pattern `<name>` is a token of a group of vocabulary.py or of a set of `_codes`, `~` an optional space, `_` a space, and blanks mean nothing.
+Where a sentence may wrap inside an identifier, `_over_lines` lets it. In a pattern `<name>` is a token of a group of vocabulary.py or of a set of `_codes`, `~` an optional space, `_` a space, and blanks mean nothing.
 """
 
 # ruff: noqa: E501 (tables: a line a pattern)
@@ -17,10 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import re2
 
-from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, LINE, Bytes, Ints, Tokens
+from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, Bytes, Ints, Tokens
 from dxtune.deid.vocabulary import GROUPS, SOFT
 
 KEEP = "KEEP"
+EITHER = "EITHER"
+"""A month and a day, or a part of up to ten, such as 3/10: the scorer decides by what stands around it."""
+POSTCODE = "POSTCODE"
+"""A postcode, if its letters are capitals: see the engine."""
+EITHER_CLASS = ord("~")
+"""The class of such a token: no pattern holds it."""
 # The classes of digits: what they can be, and their length.
 _DIGITS = {
     "O": ("00", 2), "z": ("0", 1), "i": ("1-4, 7-9", 1), "j": ("5, 6", 1), "p": ("01-09", 2), "q": ("10", 2), "m": ("11, 12", 2), "d": ("13-31", 2), "k": ("32-89", 2), "n": ("90-99", 2),
@@ -30,7 +36,7 @@ _DIGITS = {
 LENGTH = {code: length for code, (_, length) in _DIGITS.items()}
 _ANY_DIGITS = "".join(LENGTH)
 # The classes of words that no group knows: C capital, U upper case, I an initial, w small, l one small letter, X other.
-_FREE = [*range(0x80, 0x100), *range(0x0E, 0x1F), *range(0x01, 0x09)]
+_FREE = [*range(0x80, 0x100), *range(0x0E, 0x1F), *range(0x01, 0x09), *map(ord, "ABDFGHJKMPQRVWZabcgux")]
 
 
 @cache
@@ -58,6 +64,7 @@ def _codes() -> tuple[dict[str, str], dict[str, str]]:
         "cue": "".join(sorted(set().union(*(members[name] for name in ("lab", "ratio_before", "pressure", "codes", "date_before", "month_before", "phone", "fax", "mrn", "plan", "account", "license", "device", "biometric", "photo", "id", "ssn", "vehicle", "patient", "tnm", "zip", "box", "born"))))),
         "say_or_link": "".join(sorted(members["link"] | members["say"])),
     }  # fmt: skip
+    sets["gap"] = " \n"
     sets["alnum"] = sets["num"] + sets["word"]
     sets["any"] = sets["alnum"]
     return words, sets
@@ -75,14 +82,22 @@ def _compile(pattern: str) -> bytes:
     return re.sub(r"(?<!P)<(\w+)>", one, "".join(plain)).encode("latin-1")
 
 
+def _over_lines(pattern: str) -> str:
+    """The pattern with a line end wherever it takes a space."""
+    wide = re.sub(r"_(?![^<>]*>)", "<gap>", pattern).replace("~", "<gap>?")
+    return wide.replace("\\x20", "\\x20\\n")
+
+
 _WK = r"(?: <weekday> \.? ,? ~ (?:<the>_)? )?"
-_CLOCK = r"(?: (?: <tee> | ,? _ (?:<at>_)? ) <n12> : <n12> (?: : <n12> (?:\. <num>)? )? )?"
-_YEAR = r"(?: <yyyy> | '? <yy> )"
+_CLOCK = r"(?: (?: <tee> | ,? _ (?:<at>_)? ) <n12> : <n12> (?: : <n12> (?:\. <num>)? <letter>? )? )?"
+_OF_YEAR = r"(?: ,? [\040/.-]{1,2} (?: <yyyy> | '? <yy> ) | ,? _? <yyyy> )"  # two digits on the next line are no year
 _DAY = r"<d> <suffix>?"
 _CHUNK = r"<word>* <num> <alnum>*"
 _LINK = r"(?: [ \x20:#.=()*/\[\]-] | <link> ){1,7}"
-_VALUE = rf"(?: \( <n2> \) )? (?: <word>{{1,2}} [.-] )? {_CHUNK} (?: [-./] <alnum>+ ){{0,6}}"
-_PHONE = r"(?: \+? <n13> [\x20.-]? )? (?: \( <n3> \) ~ | <n3> [\x20./-]{1,3} ) <n3> [\x20.-]{1,3} <n4> (?: ,? ~ (?:<phone>) \.? ~ <n1_6> )?"
+_VALUE = rf"(?: \( <n2> \) )? (?: <word>{{1,2}} [.-] | (?: [UI] | <state> ) <gap> )? {_CHUNK} (?: [-./] <alnum>+ ){{0,6}}"
+_PHONE = _over_lines(
+    r"(?: \+? <n13> [\x20.-]? )? (?: \( <n3> \) ~ | <n3> [\x20./-]{1,3} ) <n3> [\x20.-]{1,3} <n4> (?: ,? ~ (?:<phone>) \.? ~ <n1_6> )?"
+)
 _LABELLED = {
     "MRN": "mrn",
     "HEALTH_PLAN": "plan",
@@ -97,23 +112,24 @@ _MORE = r"(?: _ (?:<word>{1,3} <num>+ | <num>{2,4} <word> ) <alnum>* | _ <n3up> 
 
 _TAIL = r"(?: [-./,:+\x5f*#] <alnum>+ )"
 _MONTH = r"(?:<month>|<month_short>) \.?"
-_DATES = (
+_DATES = tuple(map(_over_lines, (
     rf"{_WK} <yyyy> [-/.] <m> [-/.] <d> {_CLOCK}",
     rf"{_WK} <d> [-/.] <d> [-/.] (?:<yyyy>|<yy>) {_CLOCK}",
     rf"{_WK} <d> _? [-/.] _? <d> _? [-/.] _? <yyyy> {_CLOCK}",
-    rf"{_WK} {_MONTH} [\x20-]{{0,2}} (?:<the>_)? {_DAY} (?: ~ (?: [-&] | <to> ) ~ {_DAY} )? (?: ,? [\x20/-]{{1,2}} {_YEAR} | , <yyyy> )? {_CLOCK}",
-    rf"{_WK} (?:<the>_)? {_DAY} (?: ~ (?: [-&] | <to> ) ~ {_DAY} )? (?: ~ (?:<day>_)? <of> )? [\x20/.-]{{0,2}} {_MONTH} (?: ,? [\x20/.-]{{1,2}} {_YEAR} | <yyyy> )? {_CLOCK}",
+    rf"{_WK} {_MONTH} [\x20-]{{0,2}} (?:<the>_)? {_DAY} (?: ~ (?: [-&] | <to> ) ~ {_DAY} )? {_OF_YEAR}? {_CLOCK}",
+    rf"{_WK} (?:<the>_)? {_DAY} (?: ~ (?: [-&] | <to> ) ~ {_DAY} )? (?: ~ (?:<day>_)? <of> )? [\x20/.-]{{0,2}} {_MONTH} {_OF_YEAR}? {_CLOCK}",
     rf"{_MONTH} ,? [\x20/-]{{0,2}} (?:<of>_)? (?: <yyyy> | ' <yy> )",
     rf"<yyyy> [-\x20/] {_MONTH} (?: [-\x20/] <d> <suffix>? )?",
     r"<m> [/-] <yyyy>",
     rf"{_WK} (?:<the>_)? (?:<ordinal> | <ten> [\x20-] <ordinal>) (?: _ (?:<day>_)? <of> )? _ <month> (?: ,? _ <yyyy> )?",
     r"<month> _ (?:<the>_)? (?:<ordinal> | <ten> [\x20-] <ordinal>) (?: ,? _ <yyyy> )?",
     r"<eight>",
-)
+)))  # fmt: skip
 
 # In order of priority: of two that fit the same tokens the first wins. Of several that fit, the longest is taken.
 PATTERNS: list[tuple[str, str]] = [
-    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ ~ @ ~ <alnum>+ (?: [.-] <alnum>+ )*"),
+    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ @ <word> <alnum>* (?: [.-] <alnum>+ )*"),
+    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ ~ @ ~ <alnum>+ (?: [.-] <alnum>+ )* \. <word>"),
     ("EMAIL", r"(?:<alnum> | [.\x5f-])+ ~ [\[(] <at> [\])] ~ <alnum>+ (?: (?: \. | ~ [\[(] <any> [\])] ~ ) <alnum>+ )+"),
     ("URL", r"<http> : / / (?:<alnum> | [.%+'\x5f/?&=:#@,;!-])+"),
     ("URL", r"<www> \. (?:<alnum> | [.%+'\x5f/?&=:#-])+"),
@@ -130,7 +146,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("PHONE", rf"{_PHONE} | \+ <n13> (?: [\x20.-]? \(? <num> \)? ){{2,5}}"),
     ("PHONE", r"<n3> - <n4> | <n5> _ <n6up> | <n4> _ <n3> _ <n3> | <n2> [\x20-] <n4> [\x20-] <n4> | <n3> - <word>+ -? <alnum>+ "),
     ("PHONE", r"(?: <n1> - )? <n3> - <n3> - <word>{1,2} | <phone> <n47>"),
-    ("VEHICLE", rf"<vehicle> {_LINK} (?P<v> (?: <plain> [\x20-] )? {_CHUNK} (?: [-.] <alnum>+ ){{0,3}} (?: [\x20-] <n24> )? )"),
+    ("VEHICLE", rf"<vehicle> {_LINK} (?P<v> (?: <plain> [\x20-] )? {_CHUNK} (?: [-.] <alnum>+ ){{0,3}} (?: [\x20-] (?: <n24> | [CU] ) )? )"),
     *((kind, rf"<{group}> (?:_<patient>)? {_LINK} (?P<v> {_VALUE} {_MORE if kind in ('HEALTH_PLAN', 'ACCOUNT', 'MRN', 'LICENSE') else ''} )") for kind, group in _LABELLED.items()),
     ("MRN", rf"<patient> ~ (?: \# | <idword> \.? ) {_LINK} (?P<v> {_VALUE} )"),
     ("ACCOUNT", r"<n4> [\x20-] <n4> [\x20-] <n4> (?: [\x20-] <n24> )?  | <word>? <n2> (?: _ (?:<n4>|<word> <num>|<n3>) ){3,8} | <n4> [\x20-] <n6up> [\x20-] <num>"),
@@ -141,6 +157,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("PHONE", r"\+? \( <n13> \) ~ <num> (?: [\x20.-] <num> ){1,3} | \+ <num> (?: [\x20.-] <num> ){1,5}"),
     ("NAME", r"<dictated> [:\x20-]{1,3} (?P<v> (?:<plain>|<known>) / (?:<plain>|<known>) )"),
     ("PHOTO", r"(?:<alnum>+ | [\x5f-]){1,12} \. <file>"),
+    ("ID", r"<login> (?:_<who>)? (?: [\x20:=] | <link> ){1,3} (?P<v> <word> <num>* (?: [.\x5f-] <alnum>+ | <num> )+ )"),
     # dates: by themselves, after a cue that other patterns start with, and in forms that only a cue makes sure
     *(("DATE", form) for form in _DATES),
     *(("DATE", rf"(?:<cue>) (?: [ \x20:=,()#.-] | <link> | <word> | <month_before> ){{1,8}} (?P<v> {form} )") for form in _DATES),
@@ -152,23 +169,29 @@ PATTERNS: list[tuple[str, str]] = [
     ("DATE", r"<festival>"),
     # ages over 89
     ("AGE", r"<age> (?:[\x20/:=] | <sex> | <link> | <of>){1,4} (?P<v> <n90> )"),
+    ("AGE", r"<aged> (?:_<at>)? _ (?P<v> <n90> )"),
     ("AGE", r"(?P<v> <n90> ) (?: [\x20-]? <year> | [\x20-]? (?:<year> | <word>) [\x20-/]? <old> | ~ / ~ <sex> | ~ <sex> )"),
-    ("AGE", r"(?P<v> <ninety> (?: [\x20-] <digit_word> )? | <one> _ <hundred> (?: _ <word> )? (?: _ <digit_word> )? ) (?: [\x20-] <year> (?: [\x20-] <old> )? )"),
-    ("AGE", r"<sex> ~ ,? ~ (?P<v> <n90> )"),
+    ("AGE", r"<ninety> [\x20-] <digit_word>"),
+    ("AGE", r"(?P<v> <ninety> | <one> _ <hundred> (?: _ <word> )? (?: _ <digit_word> )? ) (?: [\x20-] <year> (?: [\x20-] <old> )? )"),
+    ("AGE", r"<sex> ~ [,/]? ~ (?P<v> <n90> )"),
     # places with a number
-    ("LOCATION", r"<box> ~ \#? ~ (?P<v> <num> )"),
+    ("LOCATION", r"(?: <word> ~ \. ~ <word> ~ \. ~ )? <box> ~ \#? ~ <num>"),
     ("LOCATION", r"<zip> (?: [\x20:#] | <link> ){0,4} (?P<v> <alnum>* <num> <alnum>* (?: [\x20-] <alnum>* <num> <alnum>* )? )"),
     ("LOCATION", r"<state> \.? ,? _ (?P<v> <n5> (?: - <n4> )? )"),
     ("LOCATION", r"<n5> - <n4> | [ICU] <n12> [IlCU]? _ <n1> [U] | [IU] <n1> [IU] _? <n1> [IU] <n1>"),
-    ("LOCATION", r"<num> <letter>? ,? _ (?:<compass> \.? _)? (?: (?: <title> \.? | <n12> <suffix> | <n3> <suffix> ) _ ){1,4} <street>"),
+    ("LOCATION", _over_lines(r"<num> <letter>? ,? _ (?:<compass> \.? _)? (?: (?: <title> \.? | <old> | <street> | <weekday> | <month> | <n12> <suffix> | <n3> <suffix> ) _ ){1,4} <street>")),
     ("LOCATION", r"(?: <n2> | <n3up> ) _ (?: <lower> _ ){1,2} <street>"),
-    ("LOCATION", r"<flat> ~ \.? ~ \#? ~ (?P<v> <num> <letter>? )"),
+    (POSTCODE, r"<word> <n12> <word>? <gap> <n1> <word>"),
+    ("LOCATION", r"<flat> ~ \.? ~ \#? ~ (?P<v> <num> <word>? )"),
     # what explains a number
+    (KEEP, r"<temperature> (?: [\x20:=><] | <word> ){1,5} <n13> (?: \. <num> )? ~ <sex>"),
     (KEEP, r"<pressure> (?: [\x20:,=(] | <link> | <plain> ){1,5} <n13> ~ / ~ <n13>"),
     (KEEP, r"<ratio_before> (?: [\x20:,'()=/-] | <word> ){1,8} <n13> ~ / ~ <n13>"),
     (KEEP, r"(?:<date_before> _)? <n13> ~ / ~ <n13> ~ [,;-]? ~ <ratio_after>"),
-    (KEEP, r"<n1_6> (?: [.,] <num> )* (?: ~ (?: - | <to> | / ) ~ <n1_6> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
+    (KEEP, r"<n1_6> (?: [.,] <num> )* (?: ~ (?: - | <to> ) ~ <n1_6> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
+    (KEEP, r"<n1_6> ~ / ~ <n1_6> (?: ~ | - ) (?: <slash_unit> | % )"),
     (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <n1_6> (?: [.,-] <n1_6> )*"),
+    (KEEP, r"<icd> (?: [\x20:#.-] | <link> | <icd> ){0,4} <word>? <n13> (?: \. <alnum>{1,3} )?"),
     (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-])* <num> (?: [.-] <alnum>+ )*"),
     (KEEP, r"<n13> (?: , (?:<n3>|O) )+ (?: \. <num> )? | <n1_6> \. <n1_6> | \. <num>"),
     (KEEP, r"(?: <tnm> <n1> [lI]? ){1,3} (?: <tnm> [lI]? )? | <n12> : <n12> (?: : <n12> )?"),
@@ -193,7 +216,9 @@ class _Machine:
             self.which.Add(pattern)
         self.which.Compile()
         union = b"|".join(pattern.replace(b"(?P<v>", b"(?:") for _, pattern in compiled)
-        self.find: Any = re2.compile(union, options)
+        # The compiled expression itself: finditer of the Python layer takes as long again as the search. Same results, see the tests.
+        self.match: Any = re2.compile(union, options)._regexp.Match
+        self.date: Any = re2.compile(_compile("|".join(_DATES)), options)
         self.told: dict[bytes, tuple[int, int, str]] = {}
 
     def tell(self, classes: bytes) -> tuple[int, int, str]:
@@ -216,11 +241,14 @@ class _Machine:
             glued = _codes()[1]["alnum"]
             while start and chr(classes[start - 1]) in glued and chr(classes[start]) in glued:
                 start -= 1
-            while kind == "ID" and start > 1 and classes[start - 1] == ord("-") and chr(classes[start - 2]) in glued:
+            while kind in _LABELS and start > 1 and classes[start - 1] == ord("-") and chr(classes[start - 2]) in glued:
                 start -= 2
             if kind == "DATE" and start > 1 and classes[start - 2] == the:
                 start -= 2
-        return start, end, _judge(kind, classes[start:end].decode("latin-1"))
+        found = _judge(kind, classes[start:end].decode("latin-1"))
+        if found == KEEP and kind in _LABELS and self.date.fullmatch(classes[start:end]):
+            found = "DATE"
+        return start, end, found
 
 
 _LABELS = {"MRN", "HEALTH_PLAN", "ACCOUNT", "LICENSE", "DEVICE", "BIOMETRIC", "PHOTO", "ID"}
@@ -247,7 +275,10 @@ def _judge(kind: str, classes: str) -> str:  # noqa: PLR0911
         inner = _judge_compound(classes, digits)
         return (
             KEEP
-            if inner == KEEP and sum(digits) < 5 and kind in {"DEVICE", "ID", "PHOTO", "HEALTH_PLAN"} and len(digits) > 1
+            if inner in (KEEP, EITHER)
+            and sum(digits) < 5
+            and kind in {"DEVICE", "ID", "PHOTO", "HEALTH_PLAN"}
+            and len(digits) > 1
             else kind
         )
     return kind
@@ -267,8 +298,8 @@ def _judge_compound(classes: str, digits: list[int]) -> str:  # noqa: PLR0911, P
     if not words:
         if set(marks) == {"/"} and len(marks) == 1:
             month_day = body[0] in sets["d"] and body[-1] in sets["d"] and (body[0] in sets["m"] or body[-1] in sets["m"])
-            ratio = body[0] in sets["n1"] and body[-1] in "jq"
-            return "DATE" if month_day and not ratio else KEEP if longest <= 4 else "ID"
+            ratio = body[0] in sets["n1"] and body[-1] in sets["n1"] + "q"
+            return (EITHER if ratio else "DATE") if month_day else KEEP if longest <= 4 else "ID"
         if len(marks) == 2 and set(marks) in ({"/"}, {"-"}, {"."}) and body[0] in sets["d"] and body[2:3] in sets["d"] and body[-1] in sets["yy"] + sets["yyyy"]:  # fmt: skip
             return "DATE"
         if set(marks) <= {":", ".", ","}:
@@ -321,6 +352,9 @@ def _judge_chunk(chunk: str) -> str:  # noqa: PLR0911
     return "ID" if total >= 4 or len(runs) >= 5 else KEEP
 
 
+_ANYWHERE = re2._Anchor.UNANCHORED
+
+
 @cache
 def _machine() -> _Machine:
     return _Machine()
@@ -345,7 +379,6 @@ def classify(tokens: Tokens, code: Bytes) -> Bytes:
     np.copyto(result, code, where=code > 0)
     rest = np.flatnonzero(tokens.kind != LETTERS)
     result[rest] = _mark_codes()[np.minimum(tokens.mark[rest].astype(np.uint32), 0x2FFF)]
-    result[tokens.kind == LINE] = 10
     result[tokens.kind == EDGE] = 0
     digits = np.flatnonzero(tokens.kind == DIGITS)
     result[digits] = _digit_codes(tokens.value[digits], (tokens.end - tokens.start)[digits])
@@ -360,7 +393,7 @@ def _mark_codes() -> Bytes:
     """ASCII marks stand for themselves, typographic ones for their plain form, all others for `?`."""
     table = np.full(0x3000, ord("?"), np.uint8)
     for code in range(33, 127):
-        if not chr(code).isalnum():
+        if not chr(code).isalnum() and code != EITHER_CLASS:
             table[code] = code
     for code in (0x2010, 0x2011, 0x2012, 0x2013, 0x2014):
         table[code] = ord("-")
@@ -389,23 +422,28 @@ def _digit_codes(value: Ints, length: Ints) -> Bytes:
 
 
 def find(tokens: Tokens, classes: Bytes) -> tuple[Ints, Ints, list[str]]:
-    """The stretches of tokens that the grammar knows, in order, none overlapping: first, last (exclusive), and kind; KEEP if explained."""
-    place = np.arange(len(tokens)) + np.cumsum(tokens.gap)
+    """The stretches of tokens that the grammar knows, in order, none overlapping: first, last (exclusive), and kind.
+
+    KEEP: they are explained. EITHER: the scorer is to be asked.
+    """
+    place = np.arange(len(tokens)) + np.cumsum(tokens.gap > 0)
     line = np.full(int(place[-1]) + 1, 32, np.uint8)
     line[place] = classes
     at = np.empty(len(line), np.int64)
     at[place] = np.arange(len(tokens))
     gaps = np.flatnonzero(tokens.gap)
     at[place[gaps] - 1] = gaps
+    line[place[gaps] - 1] = np.where(tokens.gap[gaps] > 1, 10, 32)
     text = line.tobytes()
     machine = _machine()
-    told = machine.told
+    told, match = machine.told, machine.match
     starts, ends, kinds = [], [], []
-    for match in machine.find.finditer(text):
-        start, end = match.span()
+    start, end = match(_ANYWHERE, text, 0, len(text))[0]
+    while start >= 0:
         some = text[start:end]
         first, last, kind = told.get(some) or machine.tell(some)
         starts.append(start + first)
         ends.append(start + last - 1)
         kinds.append(kind)
+        start, end = match(_ANYWHERE, text, end, len(text))[0]
     return at[starts], at[ends] + 1, kinds

@@ -6,9 +6,9 @@ Source of the technique: Weinberger et al., Feature Hashing for Large Scale Mult
 """
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from dxtune.deid.tokens import (
     DIGITS,
     EDGE,
     LETTERS,
-    LINE,
     LOWER,
     MARK,
     SMALL_LETTER,
@@ -34,14 +33,11 @@ from dxtune.deid.tokens import (
 FILE = Path(__file__).parent / "scorer.npz"
 KINDS = ("NAME", "LOCATION", "FACILITY", "ID")
 BITS = 18
-FEATURES = 31
+FEATURES = 32
 LARGEST = 1023
-_C = [
-    np.uint64(value | 1)
-    for value in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
-]
-_SHIFT, _HALF = np.uint64(64 - BITS), np.uint64(31)
-_SALT = [np.uint64((place + 1) * int(_C[3]) % (1 << 64)) for place in range(FEATURES)]
+Words = npt.NDArray[np.uint32]
+_C = [np.uint32(value) for value in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)]  # odd: xxHash's primes
+_SALT = [np.uint32((place + 1) * 0x165667B1 % (1 << 32)) for place in range(FEATURES)]
 
 
 def candidates(tokens: Tokens, known: Ints, taken: npt.NDArray[np.bool_], asked: npt.NDArray[np.bool_]) -> Ints:
@@ -61,90 +57,84 @@ def features(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Int
     known: from lexicon.look_up. classes: from grammar.classify. seen: of each token the number of the kind that the grammar
     gave it, 0 if none: such a token is known to its neighbours by its kind alone, as its placeholder will be.
     """
-    small = np.where(tokens.kind == LETTERS, 128 + lexicon.column(known, "kind"), classes)
-    small = np.where(seen > 0, 200 + seen, small).astype(np.uint64)
-    word = np.where(seen > 0, np.uint64(77) * seen.astype(np.uint64), tokens.word)
-    shape = np.where(seen > 0, 9, tokens.shape).astype(np.uint64)
-    gap = tokens.gap.astype(np.uint64)
-    label = _line_labels(tokens)
-    case = _line_case(tokens)
+    return np.stack([column.astype(np.int32) for column in _hashed(tokens, known, classes, seen, rows)], 1)
 
+
+def _hashed(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints) -> Iterator[Ints]:
+    """The hashed features one by one: a column of all rows stays in the processor's cache. 32 bits are enough, and fast."""
+    small = np.where(tokens.kind == LETTERS, 128 + lexicon.column(known, "kind"), classes)
+    small = np.where(seen > 0, 200 + seen, small).astype(np.uint32)
+    word = np.where(seen > 0, 77 * seen.astype(np.uint32), tokens.word.astype(np.uint32))
+    shape = np.where(seen > 0, 9, tokens.shape).astype(np.uint32)
+    at, since = (some[rows] for some in _line_labels(tokens))
+    since = since.astype(np.uint32)
+    label = np.where(since > 0, tokens.word[at], 0).astype(np.uint32) + since
     mine = known[rows] & lexicon.KNOWN
 
-    def at(values: npt.NDArray[Any], step: int) -> Hashes:
-        return np.asarray(values[rows + step])
+    def c(name: str) -> Words:
+        return lexicon.column(mine, name).astype(np.uint32)
 
-    def c(name: str) -> Hashes:
-        return lexicon.column(mine, name).astype(np.uint64)
-
-    s0, s1, sm1, s2, sm2 = (at(shape, step) for step in (0, 1, -1, 2, -2))
-    w0, w1, wm1, w2, wm2 = (at(word, step) for step in (0, 1, -1, 2, -2))
-    k0, k1, km1, k2, km2, k3, km3 = (at(small, step) for step in (0, 1, -1, 2, -2, 3, -3))
-    g0, g1 = at(gap, 0), at(gap, 1)
-    line_case = case[rows]
-    own = k0 * np.uint64(16) + s0
-    packed = mine.astype(np.uint64)
-    length = np.minimum(tokens.end[rows] - tokens.start[rows], 12).astype(np.uint64)
-    names = c("surname") * np.uint64(8) + c("first")
-    templates = [
+    s0, s1, sm1, s2, sm2 = (shape[rows + step] for step in (0, 1, -1, 2, -2))
+    w0, w1, wm1, w2, wm2 = (word[rows + step] for step in (0, 1, -1, 2, -2))
+    k0, k1, km1, k2, km2, k3, km3 = (small[rows + step] for step in (0, 1, -1, 2, -2, 3, -3))
+    g0, g1 = tokens.gap[rows].astype(np.uint32), tokens.gap[rows + 1].astype(np.uint32)
+    own = k0 * 16 + s0
+    length = np.minimum(tokens.end[rows] - tokens.start[rows], 12).astype(np.uint32)
+    names = c("surname") * 8 + c("first")
+    templates = (
         own,
-        own * np.uint64(8) + line_case,
-        packed,
-        c("english") * np.uint64(64) + c("capital") * np.uint64(8) + s0,
-        names * np.uint64(16) + s0,
-        (names * np.uint64(16) + c("english")) * np.uint64(8) + c("capital"),
-        (c("place") * np.uint64(8) + c("clinical")) * np.uint64(16) + s0,
-        tokens.tails(rows) + s0,
-        tokens.heads(rows) + s0,
+        own * 8 + _line_case(tokens)[rows].astype(np.uint32),
+        mine.astype(np.uint32),
+        c("english") * 64 + c("capital") * 8 + s0,
+        names * 16 + s0,
+        (names * 16 + c("english")) * 8 + c("capital"),
+        (c("place") * 8 + c("clinical")) * 16 + s0,
+        tokens.tails(rows).astype(np.uint32) + s0,
+        tokens.heads(rows).astype(np.uint32) + s0,
         w0,
-        wm1 * np.uint64(16) + s0,
-        w1 * np.uint64(16) + s0,
-        (wm1 + own) ^ np.uint64(0x5555),
-        (w1 + own) ^ np.uint64(0x3333),
+        wm1 * 16 + s0,
+        w1 * 16 + s0,
+        (wm1 + own) ^ 0x5555,
+        (w1 + own) ^ 0x3333,
         wm1 * _C[1] + wm2,
         w1 * _C[1] + w2,
         wm1 * _C[2] + w1,
-        wm2 * np.uint64(16) + s0,
-        w2 * np.uint64(16) + s0,
-        (km1 * np.uint64(256) + own) * np.uint64(4) + g0,
-        (k1 * np.uint64(256) + own) * np.uint64(4) + g1,
-        ((km1 * np.uint64(256) + k1) * np.uint64(4096) + own) * np.uint64(4) + g0 * np.uint64(2) + g1,
-        (km2 * np.uint64(256) + km1) * np.uint64(4096) + own,
-        (k2 * np.uint64(256) + k1) * np.uint64(4096) + own,
-        ((sm1 * np.uint64(16) + s0) * np.uint64(16) + s1) * np.uint64(4) + g0 * np.uint64(2) + g1,
-        (((sm2 * np.uint64(16) + sm1) * np.uint64(16) + s0) * np.uint64(16) + s1) * np.uint64(16) + s2,
-        ((km3 * np.uint64(256) + km2) * np.uint64(256) + km1) * np.uint64(16) + s0,
-        ((k1 * np.uint64(256) + k2) * np.uint64(256) + k3) * np.uint64(16) + s0,
-        label[rows] * np.uint64(16) + s0,
-        label[rows] + own,
-        length * np.uint64(256) + own,
-    ]
-    result = np.empty((len(templates), len(rows)), np.int32)
-    shifted = np.empty(len(rows), np.uint64)
-    for place, values in enumerate(templates):  # in place: a column at a time stays in the processor's cache
-        mixed = values + _SALT[place]
+        wm2 * 16 + s0,
+        w2 * 16 + s0,
+        (km1 * 256 + own) * 4 + g0,
+        (k1 * 256 + own) * 4 + g1,
+        ((km1 * 256 + k1) * 4096 + own) * 16 + g0 * 4 + g1,
+        (km2 * 256 + km1) * 4096 + own,
+        (k2 * 256 + k1) * 4096 + own,
+        ((sm1 * 16 + s0) * 16 + s1) * 16 + g0 * 4 + g1,
+        (((sm2 * 16 + sm1) * 16 + s0) * 16 + s1) * 16 + s2,
+        ((km3 * 256 + km2) * 256 + km1) * 16 + s0,
+        ((k1 * 256 + k2) * 256 + k3) * 16 + s0,
+        label * 16 + s0,
+        label + own,
+        (classes[at].astype(np.uint32) * 8 + since) * 16 + s0,
+        length * 256 + own,
+    )
+    for salt, values in zip(_SALT, templates, strict=True):
+        mixed = values + salt
         mixed *= _C[0]
-        np.right_shift(mixed, _HALF, out=shifted)
-        mixed ^= shifted
-        mixed *= _C[4]
-        mixed >>= _SHIFT
-        result[place] = mixed
-    return result.T
+        mixed ^= mixed >> np.uint32(15)
+        mixed *= _C[3]
+        mixed >>= np.uint32(32 - BITS)
+        yield mixed.astype(np.int64)
 
 
-def _line_labels(tokens: Tokens) -> Hashes:
-    """Of each token the hash of the word before the last colon of its line, 0 where there is none: what a form calls its
-    field."""
+def _line_labels(tokens: Tokens) -> tuple[Ints, Ints]:
+    """Of each token which token stands before the last colon of its line, what a form calls its field, and how many tokens
+    ago the colon was, 4 at the most; 0 and 0 where there is none."""
     place = np.arange(len(tokens))
     colon = np.zeros(len(tokens), bool)
     marks = np.flatnonzero(tokens.kind == MARK)
     colon[marks] = tokens.word[marks] == _mark(":")
     last = np.maximum.accumulate(np.where(colon, place, 0))
-    line = np.maximum.accumulate(np.where((tokens.kind == LINE) | (tokens.kind == EDGE), place, 0))
-    inside = (last > line) & (last > 0) & (place - last < 8) & (place > last)
-    return np.where(inside, tokens.word[np.maximum(last - 1, 0)], np.uint64(0)) + np.where(
-        inside, np.minimum(place - last, 4), 0
-    ).astype(np.uint64)
+    line = np.maximum.accumulate(np.where((tokens.gap > 1) | (tokens.kind == EDGE), place, 0))
+    inside = (last > line) & (place - last < 8) & (place > last)
+    return np.where(inside, last - 1, 0), np.where(inside, np.minimum(place - last, 4), 0)
 
 
 @cache
@@ -158,7 +148,7 @@ def _line_case(tokens: Tokens) -> Hashes:
     long = words & (tokens.end - tokens.start > 1)
     upper = long & (tokens.shape == UPPER)
     title = long & (tokens.shape == TITLE)
-    number = np.cumsum((tokens.kind == LINE) | (tokens.kind > LINE))
+    number = np.cumsum((tokens.gap > 1) | (tokens.kind == EDGE))
     lines = int(number[-1]) + 1 if len(number) else 0
     count = np.maximum(np.bincount(number, long, lines), 1)
     uppers = np.bincount(number, upper, lines) / count
@@ -192,7 +182,9 @@ def lanes(table: npt.NDArray[np.int16]) -> Hashes:
     return np.asarray((table + LARGEST).astype(np.uint16).view(np.uint64)[:, 0].copy())
 
 
-def score(hashed: npt.NDArray[np.int32], table: Hashes) -> npt.NDArray[np.int32]:
-    """The scores of some words, (words, kinds), in hundredths of a logit."""
-    sums = table[hashed].sum(1)
-    return np.asarray(sums.view(np.uint16).reshape(len(hashed), len(KINDS)).astype(np.int32) - FEATURES * LARGEST)
+def score(tokens: Tokens, known: Ints, classes: Bytes, seen: Bytes, rows: Ints, table: Hashes) -> npt.NDArray[np.int32]:
+    """The scores of the tokens `rows`, (rows, kinds), in hundredths of a logit. The rest: as for `features`."""
+    total, part = np.zeros(len(rows), np.uint64), np.empty(len(rows), np.uint64)
+    for column in _hashed(tokens, known, classes, seen, rows):
+        total += table.take(column, out=part, mode="clip")
+    return np.asarray(total.view(np.uint16).reshape(len(rows), len(KINDS)).astype(np.int32) - FEATURES * LARGEST)

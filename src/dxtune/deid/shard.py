@@ -20,14 +20,11 @@ from dxtune.deid.fields import Write, as_documents, write_fields
 from dxtune.deid.spans import Span, replace
 from dxtune.deid.surrogates import Surrogates, words_of
 from dxtune.deid.vote import load_voter
-from dxtune.errors import DataError, LeakageError
+from dxtune.errors import LeakageError
 from dxtune.shards import Result
 
 POOL = frozenset([*pools.INVENTED, *(word for pool in pools.POOLS.values() for word in pool)])
 """The words that surrogates are drawn from."""
-
-
-REQUIRED = ("text", "note_id", "patient_id")
 
 
 class How(NamedTuple):
@@ -57,13 +54,9 @@ def make_engine(how: How) -> Deidentifier:
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
     """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
 
-    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises DataError where
-    a value is missing, LeakageError where something would be left.
+    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises LeakageError
+    where something would be left.
     """
-    if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
-        raise DataError(
-            f"data/raw: expected a value in every row, some are empty: {', '.join(empty)}: run dvc repro collect again"
-        )
     raw = as_documents(raw)
     found, table, shared, taken = _look(how, raw, None)
     counts = audit.tally(raw["text"].to_list(), found.spans, _gold(raw))
@@ -126,7 +119,7 @@ def pseudonymous(raw: pl.DataFrame, clean: dict[str, list[Any]], how: How) -> pl
         pl.when(year.str.contains(r"^\d{4}$")).then(year).alias("note_year"),
     )
     extra = [name for name in ("question", *how.subgroup_columns, "posterior") if name in frame.columns and name not in columns]
-    return records.check(frame, columns, "data/raw").select(*columns, *extra)
+    return records.check(frame, columns, "data/deidentified").select(*columns, *extra)
 
 
 def spans_of(engine: Deidentifier, raw: pl.DataFrame, table: pl.DataFrame) -> list[list[Span]]:

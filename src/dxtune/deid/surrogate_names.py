@@ -70,6 +70,24 @@ EITHER = _words("""
     merle morgan noel pat peyton quinn reese remy riley robin rory rowan ryan sacha sage sam sandy sasha shannon
     shelby sidney sky stacy sydney taylor terry toby tracy val wei whitney
     """)
+# First names that tell when somebody was born, more or less; all others were given in every decade. By the lists of the US
+# Social Security Administration, as remembered: what counts is that nobody of 90 becomes a Kayla.
+OLD = _words("""
+    agatha agnes alma arlene beatrice bernadette bernice bertha beth betty beverly doris dorothy edith edna eileen elsa
+    estelle ethel eugenia eunice florence geraldine gertrude gladys glenda helga henrietta hilda hortensia ida imelda inez irma
+    janice joan joyce juanita lois loretta lorraine lucille mabel marjorie marlene maxine mildred muriel myrtle norma ophelia
+    pearl phyllis rosalind selma shirley thelma ursula wanda wilhelmina winifred yolanda alfred alonzo alvin bernard byron
+    chester clarence claude clifford clyde cornelius duane earl edgar edwin elmer ernest floyd franklin frederick gerald gilbert
+    glenn harold harvey herbert herman homer horace howard hubert leonard leroy lester lloyd luther marvin melvin milton
+    morris murray norman oswald otis otto percy ralph raymond reginald roland rudolph rufus rupert stanley vernon wallace
+    walter warren wendell wilbur wilfred willard winston gale merle marion noel laurie
+    """)
+YOUNG = _words("""
+    alyssa amber ariana ashley brandon brittany caleb chloe cody courtney crystal dakota darius darnell destiny dylan
+    ethan hayden jaden jasmine jared justin kayla kiara latasha logan madeline mateo nicole peyton quinn reese
+    savannah shanice shelby sky tabitha tanisha taylor tiffany trinity tyrone yesenia zoe aubrey avery bailey finley harper
+    kendall remy riley rowan sage zachary esmeralda maribel marisol
+    """)
 SURNAMES = _words("""
     abara abbott abdi abrams acevedo acosta adair adeyemi adkins agarwal aguilar ahn akers alarcon albright alcott
     aldridge alvarado amaya amundsen anand anaya andersen andrade antonov appiah applegate aquino arellano armitage
@@ -209,13 +227,20 @@ FACILITY_KEPT = (
 NAME_KEPT = _words("dr drs mr mrs ms miss mister prof professor jr sr ii iii iv md rn phd baby boy girl twin and")
 PARTICLES = _words("de del della der den la van von und y")
 
+_BY_SEX = {"female": FEMALE, "male": MALE, "either": EITHER}
 POOLS = {
     pool: tuple(sorted(words))
     for pool, words in (
-        ("female", FEMALE), ("male", MALE), ("either", EITHER), ("surname", SURNAMES), ("mc", MC_NAMES), ("place", PLACES),
+        *((sex, some - OLD - YOUNG) for sex, some in _BY_SEX.items()),
+        *((f"{sex}_old", some - YOUNG) for sex, some in _BY_SEX.items()),
+        *((f"{sex}_young", some - OLD) for sex, some in _BY_SEX.items()),
+        ("surname", SURNAMES), ("mc", MC_NAMES), ("place", PLACES),
     )
 }  # fmt: skip
-FIRST_NAMES = {name: pool for pool in ("female", "male", "either") for name in POOLS[pool]}
+FIRST_NAMES = {
+    name: sex + ("_old" if name in OLD else "_young" if name in YOUNG else "") for sex, some in _BY_SEX.items() for name in some
+}
+"""Of each first name the pool of those that its owner may get: of the same sex, and of no other age."""
 SYLLABLES = tuple(
     first + rest
     for first in ("b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "br")

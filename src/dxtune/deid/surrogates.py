@@ -14,7 +14,7 @@ from string import digits
 from typing import Any, Literal, NamedTuple
 
 from dxtune.deid import surrogate_names as names
-from dxtune.deid.spans import Span
+from dxtune.deid.spans import Triple
 from dxtune.deid.surrogate_names import shift, year
 
 CACHED = 100_000
@@ -65,9 +65,9 @@ class Surrogates:
     the identifiers of the corpus: no surrogate holds one of them, save reserved domains, telephone and social security
     numbers, which are nobody's.
 
-    >>> spans = [Span(0, 8, "NAME"), Span(10, 18, "DATE")]
+    >>> spans = [(0, 8, "NAME"), (10, 18, "DATE")]
     >>> Surrogates(b"sixteen bytes or more", "shift").replace("Ana King, 3/4/2019", spans, "patient 1")
-    'Katarzyna Nolan, 1/27/2020'
+    'Shreya Nolan, 1/27/2020'
     """
 
     def __init__(self, key: bytes, dates: Literal["year", "shift"] = "year", taken: Set[str] = frozenset()) -> None:
@@ -75,7 +75,7 @@ class Surrogates:
         self._cache: dict[tuple[str, str, str], str] = {}
         self._owners: dict[str, _Owner] = {}
 
-    def replace(self, text: str, spans: Sequence[Span], patient: str) -> str:
+    def replace(self, text: str, spans: Sequence[Triple], patient: str) -> str:
         """The note with a surrogate in place of each span. spans: sorted, none overlapping. patient: whose note it is."""
         parts: list[str] = []
         done, known = 0, self._cache

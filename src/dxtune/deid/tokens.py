@@ -1,5 +1,7 @@
 """A batch of notes as arrays of tokens: runs of letters, runs of digits, and single marks. numpy passes, no loop over tokens.
 
+A line end is no token, but a wide gap: whether it ends a field or only wraps a sentence is for the reader of the tokens.
+
 A word is known by a 64-bit hash of its letters, small and without diacritics: a polynomial in an odd base, so that the hash
 of any stretch of the text comes from two prefix sums.
 """
@@ -34,8 +36,8 @@ class Tokens:
 
     start, end: offsets in `text`, which is all notes with edges between them. first: of each note, the offset of its first
     character. kind: MARK to EDGE. shape: LOWER to NO_CASE. word: hash of the letters, or of the mark; of digits, their number.
-    mark: the first character, folded. gap: whether a space stands before. value: of up to 8 digits. sums: of `text`, what
-    stretches are hashed from.
+    mark: the first character, folded. gap: what stands before: 0 nothing, 1 space, 2 a line end, 3 an empty line. value: of up
+    to 8 digits. sums: of `text`, what stretches are hashed from.
     """
 
     text: str
@@ -46,7 +48,7 @@ class Tokens:
     shape: Bytes
     word: Hashes
     mark: npt.NDArray[Any]
-    gap: npt.NDArray[np.bool_]
+    gap: Bytes
     value: Ints
     sums: Hashes
 
@@ -84,10 +86,13 @@ def tokenize(texts: Sequence[str]) -> Tokens:
     start = np.flatnonzero(new)
     end = np.append(start[1:], len(classes))
     kind = classes[start]
-    gap = np.zeros(len(start), bool)
-    gap[1:] = kind[:-1] == SPACE
-    keep = kind != SPACE
-    start, end, kind, gap = start[keep], end[keep], kind[keep], gap[keep]
+    line = kind == LINE
+    breaks = np.zeros(len(start), np.int64)
+    breaks[line] = (end[line] - start[line] + 1) // np.where(folded[start[line]] == 13, 2, 1)  # \r\n is one
+    keep = np.flatnonzero((kind != SPACE) & ~line)
+    lines = np.diff(np.cumsum(breaks)[keep], prepend=0)
+    gap = np.where(np.diff(keep, prepend=-1) > 1, 1 + np.minimum(lines, 2), 0).astype(np.uint8)
+    start, end, kind = start[keep], end[keep], kind[keep]
 
     sums = _prefix_sums(folded)
     length = end - start
@@ -214,16 +219,15 @@ def _values(folded: npt.NDArray[Any], start: Ints, length: Ints, rows: Ints) -> 
 
 def _shapes(uppers: Ints, initial: npt.NDArray[np.bool_], length: Ints, kind: Bytes, folded: npt.NDArray[Any]) -> Bytes:
     single = length == 1
-    return np.select(
-        [
-            kind != LETTERS,
-            single & initial,
-            uppers == length,
-            initial & (uppers == 1),
-            uppers > 0,
-            folded > 0x24F,
-            single,
-        ],
-        [NO_CASE, INITIAL, UPPER, TITLE, MIXED, CASELESS, SMALL_LETTER],
-        LOWER,
-    ).astype(np.uint8)
+    shape = np.full(len(kind), LOWER, np.uint8)
+    for code, which in (  # of several the last counts
+        (SMALL_LETTER, single),
+        (CASELESS, folded > 0x24F),
+        (MIXED, uppers > 0),
+        (TITLE, initial & (uppers == 1)),
+        (UPPER, uppers == length),
+        (INITIAL, single & initial),
+        (NO_CASE, kind != LETTERS),
+    ):
+        shape[which] = code
+    return shape

@@ -22,8 +22,8 @@ from dxtune.deid.tokens import Hashes
 from dxtune.deid_training.fill import FAMILIES, Filled, corpus
 
 SEED, COPIES, L2, ROUNDS, UNIT = 13, 10, 0.35, 120, 100
-THRESHOLD = -300
-"""A word is masked from odds of 1 to 20 on: a missed name costs more than a lost word."""
+THRESHOLD = -400
+"""A word is masked from odds of 1 to 50 on: a missed name costs more than a lost word."""
 PHI_WEIGHT = 2.0
 HIDDEN = 0.08
 """The share of words that the lexicon is made to forget in training: so that context counts, not only the lists."""
@@ -31,8 +31,8 @@ _GROUP = {"NAME": 1, "LOCATION": 2, "FACILITY": 3}
 
 
 def examples(texts: list[Filled], seed: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
-    """The hashed features of every word that is scored, and its group: 0 none, 1 to 4 as scorer.KINDS; neutral words are
-    left out."""
+    """The hashed features of every word that is scored, and its group: 0 none (states and countries, too), 1 to 4 as
+    scorer.KINDS."""
     random = np.random.default_rng(seed)
     parts, labels = [], []
     for at in range(0, len(texts), 64):
@@ -43,14 +43,10 @@ def examples(texts: list[Filled], seed: int) -> tuple[npt.NDArray[np.int32], npt
         rows = engine.rows_to_score(seen)
         truth = np.zeros(len(seen.tokens.text) + 1, np.int8)
         for one, first in zip(batch, seen.tokens.first.tolist(), strict=True):
-            for start, end, _ in one.neutral:
-                truth[first + start : first + end] = -1
             for start, end, kind in one.gold:
                 truth[first + start : first + end] = _GROUP.get(kind, 4)
-        label = truth[seen.tokens.start[rows]]
-        keep = label >= 0
-        parts.append(scorer.features(seen.tokens, seen.known, seen.classes, seen.seen, rows[keep]))
-        labels.append(label[keep])
+        parts.append(scorer.features(seen.tokens, seen.known, seen.classes, seen.seen, rows))
+        labels.append(truth[seen.tokens.start[rows]])
     return np.concatenate(parts), np.concatenate(labels)
 
 

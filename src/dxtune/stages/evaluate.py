@@ -9,7 +9,7 @@ from dxtune.evaluation.checks import as_predictions, check_labels, check_leakage
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
 from dxtune.predict import Predictor
-from dxtune.records import check, predictions, processed, tokens
+from dxtune.records import predictions, processed, tokens
 from dxtune.shards import read_corpus, write_json, write_parquet, write_text
 
 
@@ -17,13 +17,13 @@ def run(params: Params, paths: Paths) -> None:
     """Writes data/predictions.parquet, metrics/evaluate.json and the tables of metrics/plots."""
     predictor = Predictor(paths.model, params.train.threads, params.train.precision)
     columns = processed(params.task)
-    notes = {split: check(read_corpus(paths.processed / split), columns, str(paths.processed / split)) for split in SPLITS}
+    notes = {split: read_corpus(paths.processed / split, columns) for split in SPLITS}
     check_leakage(notes)
     check_labels(pl.concat([frame.select(list(columns)) for frame in notes.values()]), predictor.labels)
 
     parts = []
     for split in ("validation", "test"):
-        rows = check(read_corpus(paths.tokens / split), tokens(params.task), str(paths.tokens / split))
+        rows = read_corpus(paths.tokens / split, tokens(params.task))
         parts.append(as_predictions(rows, split, predictor.predictions(rows), predictions(params.task)))
     made = pl.concat(parts)
     write_parquet(made, paths.predictions)

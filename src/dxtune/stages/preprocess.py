@@ -36,10 +36,11 @@ def run(params: Params, paths: Paths) -> None:
     )
     rows = shards.count_rows(paths.deidentified)
 
-    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {})]
+    schema = {**records.deidentified(params.task), **dict.fromkeys(subgroups, pl.String)}
+    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {}, schema=schema)]
     lines = boilerplate.find_boilerplate(counts, rows)
-    cleaning = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
-    by_shard(cleaning, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
+    prepare = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
+    by_shard(prepare, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
 
     found = parts.read_narrow(work / "narrow")
     read = shards.shards_of(paths.deidentified)
@@ -69,6 +70,8 @@ def run(params: Params, paths: Paths) -> None:
     by_shard(partial(parts.divide_shard, columns), [work / "notes", work / "decided"], targets)
     shards.write_parquet(quarantine.drop("patient_id"), paths.processed / "quarantine.parquet")
     shards.write_json(labels, paths.processed / "labels.json")
+    cleaning = {"boilerplate": lines, "drop_sections": settings.drop_sections}  # goes with the model: it asks for the same
+    shards.write_json(cleaning, paths.processed / "cleaning.json")
     metrics |= {"label_leaks": leaks.height, "leaked_share": leaked}
     shards.write_json(metrics, paths.metrics / "preprocess.json")
     patients = pl.concat([part.select("note_id", "patient_id") for part in (found, short)])

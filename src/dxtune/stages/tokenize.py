@@ -2,7 +2,7 @@
 
     dxtune tokenize        (or: dvc repro tokenize)
 
-Reads data/processed, writes data/tokens/{train,validation,test}, the tokenizer and the label map beside them, and
+Reads data/processed, writes data/tokens/{train,validation,test}, the tokenizer and what goes with the model beside them, and
 metrics/tokenize.json.
 """
 
@@ -12,12 +12,14 @@ from functools import partial
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
-from dxtune.records import check, processed
-from dxtune.shards import iter_shards, map_shards, versions, write_json
+from dxtune.records import processed
+from dxtune.shards import map_shards, read_json, versions, write_json
 from dxtune.tasks import find_encoder
+from dxtune.tasks.prompts import as_chat
 from dxtune.training.base_model import find_base_model, load_tokenizer
 
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
+FOR_THE_MODEL = ("labels.json", "cleaning.json")
 COUNTS = ("notes", "rows", "tokens", "truncated", "unknown")
 
 
@@ -25,6 +27,8 @@ def run(params: Params, paths: Paths) -> None:
     """Writes the token ids of every split. Raises DataError where more notes are cut than params allow."""
     base = find_base_model(params.model)
     tokenizer = load_tokenizer(base)
+    if params.task == "generation":
+        tokenizer = as_chat(tokenizer, base)
     settings = params.tokenize
     how = (settings.max_tokens, settings.long_notes, settings.stride)
     encode = partial(find_encoder(params.task), tokenizer.to_str(), *how)
@@ -35,8 +39,6 @@ def run(params: Params, paths: Paths) -> None:
 
     shutil.rmtree(paths.tokens, ignore_errors=True)
     for split in SPLITS:
-        _, first = next(iter_shards(paths.processed / split))
-        check(first, processed(params.task), f"data/processed/{split}")
         facts = map_shards(
             encode,
             paths.processed / split,
@@ -45,6 +47,7 @@ def run(params: Params, paths: Paths) -> None:
             settings=versions("tokenizers"),
             data=data,
             cache_folder=paths.shard_cache,
+            schema=processed(params.task),
         )
         count = {name: sum(shard[name] for shard in facts) for name in COUNTS}
         metrics[f"{split}_mean_tokens"] = round(count["tokens"] / count["notes"], 3)
@@ -71,5 +74,6 @@ def run(params: Params, paths: Paths) -> None:
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, paths.tokens / "tokenizer" / name)
-    shutil.copyfile(paths.processed / "labels.json", paths.tokens / "labels.json")
+    for name in FOR_THE_MODEL:
+        write_json(read_json(paths.processed / name), paths.tokens / name)
     write_json(metrics, paths.metrics / "tokenize.json")

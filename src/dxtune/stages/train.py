@@ -7,7 +7,6 @@ in .cache/checkpoints, under a hash of everything that made them: a killed run g
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable
 from functools import partial
@@ -16,8 +15,8 @@ from pathlib import Path
 from dxtune import tasks, training
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.records import check, tokens
-from dxtune.shards import read_corpus, write_json, write_text
+from dxtune.records import tokens
+from dxtune.shards import read_corpus, read_json, write_json, write_text
 from dxtune.training import processes
 from dxtune.training.base_model import find_base_model, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
@@ -35,12 +34,12 @@ def run(params: Params, paths: Paths) -> None:
     task = tasks.find_task(params.task)
     base = find_base_model(params.model)
     precision = resolve_precision(params.train.precision)
-    labels: list[str] = json.loads((paths.tokens / "labels.json").read_text(encoding="utf-8"))
+    labels: list[str] = read_json(paths.tokens / "labels.json")
     columns = tokens(params.task)
-    train, validation = (
-        check(read_corpus(paths.tokens / name), columns, f"data/tokens/{name}") for name in ("train", "validation")
-    )
+    train, validation = (read_corpus(paths.tokens / name, columns) for name in ("train", "validation"))
 
+    if params.train.packing:
+        train = task.pack(train, params.tokenize.max_tokens)
     model = task.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
         use_fast_attention(model.encoder)
@@ -61,6 +60,8 @@ def run(params: Params, paths: Paths) -> None:
     source = provenance(params, base, paths.tokens, labels)
     tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
     settings = source | tokenized | {"task": params.task, "pad_token_id": pad_id, "precision": precision}
+    settings["cleaning"] = read_json(paths.tokens / "cleaning.json")
+    settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
     settings |= task.fit(model.eval(), validation, pad_id, precision == "bf16")
     task.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)

@@ -91,15 +91,25 @@ def in_batches(
     Rows of like length go together, so padding is little; no gradients.
     """
     rows = tokens.select(name for name in INPUTS if name in tokens.columns).to_dicts()
-    order = sorted(range(len(rows)), key=lambda i: (len(rows[i]["input_ids"]), i))
+    for numbers in batches([len(row["input_ids"]) for row in rows]):
+        batch = pad([rows[number] for number in numbers], pad_id)
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            yield numbers, function(**batch).double().numpy()
+
+
+def batches(lengths: list[int]) -> Iterator[list[int]]:
+    """The numbers of rows so long, shortest first, in groups of up to BATCH_TOKENS with padding; a longer row is alone.
+
+    >>> list(batches([5000, 10, 4000]))
+    [[1, 2], [0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda number: (lengths[number], number))
     start = 0
     while start < len(order):
         end = start + 1
-        while end < len(order) and (end + 1 - start) * len(rows[order[end]]["input_ids"]) <= BATCH_TOKENS:
+        while end < len(order) and (end + 1 - start) * lengths[order[end]] <= BATCH_TOKENS:
             end += 1
-        batch = pad([rows[i] for i in order[start:end]], pad_id)
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            yield order[start:end], function(**batch).double().numpy()
+        yield order[start:end]
         start = end
 
 

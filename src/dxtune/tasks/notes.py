@@ -36,7 +36,9 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     encodings = encoder.encode_batch_fast(texts)
     if long_notes == "windows":
         number = [row for row, each in enumerate(encodings) for _ in range(1 + len(each.overflowing))]
-        parts = [(each.ids, each.type_ids) for first in encodings for each in (first, *first.overflowing)]
+        parts = [
+            (each.ids, types_of(first, each) if paired else []) for first in encodings for each in (first, *first.overflowing)
+        ]
         cut = 0
     elif long_notes == "head_tail":
         number, cut = list(range(frame.height)), sum(len(each.ids) > max_tokens for each in encodings)
@@ -52,6 +54,16 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     table = frame.select(name for name in KEPT if name in frame.columns)[number].with_columns(columns)
     counts = {"notes": frame.height, "rows": table.height, "truncated": cut, **count_tokens(encoder, ids)}
     return Result({"tokens": table}, counts)
+
+
+def types_of(first: Any, window: Any) -> list[int]:
+    """The token types of a window: those of the first one, from the question on to its end.
+
+    tokenizers 0.23 gives the note's tokens in all later windows the type of the question.
+    """
+    types: list[int] = first.type_ids
+    text = first.sequence_ids.index(1) if 1 in first.sequence_ids else len(types) - 1
+    return types[:text] + types[text : text + 1] * (len(window.ids) - text)
 
 
 def head_tail(encoding: Any, max_tokens: int, part: int) -> tuple[list[int], list[int]]:

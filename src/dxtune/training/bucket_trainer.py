@@ -105,7 +105,7 @@ class BucketTrainer(Trainer):
         if processes == 1 and course.at_once >= count:
             return super().training_step(model, inputs)
         model.train()
-        items = inputs["labels"].numel()
+        items = (inputs["labels"] != -100).sum()
         own = range(self.accelerator.process_index, count, processes)
         pieces = [own[start : start + course.at_once] for start in range(0, len(own), course.at_once)]
         total = torch.zeros((), device=self.args.device)

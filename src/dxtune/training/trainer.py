@@ -52,8 +52,8 @@ def fit(
     A difference below what one validation note can make is noise, so such epochs are equals and the later one is kept: with
     the learning rate decayed it is the settled one. Equals do not count as progress for `patience`.
 
-    train, validation: tables of records.tokens. score: from the logits of validation's rows, in their order, to figures from
-    0 to 1, of which more is better. checkpoints: a folder that belongs to exactly these inputs: an unfinished run found there
+    train, validation: tables of records.tokens. score: from the logits of validation's rows, in their order, to figures,
+    the more of the first the better. checkpoints: a folder that belongs to exactly these inputs: an unfinished run found there
     is continued, and gives the same weights.
 
     Raises ModelError where training diverges, memory does not do for one note, or a checkpoint cannot be written; SystemExit
