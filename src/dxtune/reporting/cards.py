@@ -84,6 +84,7 @@ def _render(template: str, facts: Facts, params: Params) -> str:
         classes=views.class_rows(facts["evaluate"]),
         subgroups=views.subgroup_rows(facts["evaluate"]),
         flow=views.flow(facts),
+        origin=views.source_rows(facts["collect"], params.collect.source),
         splits=views.split_rows(facts["preprocess"]),
         labels=views.label_rows(facts["preprocess"]),
         participants=views.participant_rows(facts),

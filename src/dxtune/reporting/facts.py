@@ -64,6 +64,8 @@ RIVALS_OF_LABELS = ("TF-IDF + logistic", "Most frequent label")
 RIVALS = dict.fromkeys(("token_f1", "exact_match"), ("Likest sentence", "Never an answer"))
 RIVALS |= dict.fromkeys(("rouge_l", "rouge_1"), ("Response to the likest training prompt", ""))
 """What a figure stands beside, where that is not RIVALS_OF_LABELS."""
+ORIGIN = ("dataset", "revision", "config", "files", "formats", "licence")
+"""Of the metrics of collect, what says where the notes came from, beside hashes and years."""
 SAMPLES = 8
 """Answers that the report shows."""
 
@@ -204,6 +206,23 @@ def flow(facts: Facts) -> list[dict[str, Any]]:
         },
     ]
     return [step for step in steps if step["number"] is not None]
+
+
+def source_rows(collect: Values, source: str) -> list[tuple[str, str]]:
+    """Where the notes came from, as the source told it: name and value, such as a revision, hashes of files, licence, years.
+
+    >>> source_rows({"licence": "CC0-1.0", "first_year": 2011, "last_year": 2019, "rows": 3}, "hub")
+    [('Source', 'hub'), ('Licence', 'CC0-1.0'), ('Years', '2011 to 2019')]
+    """
+    rows = [("Source", source)]
+    rows += [(name.capitalize(), str(collect[name])) for name in ORIGIN if name in collect]
+    rows += [
+        (f"SHA-256{name[6:].replace('_', ' ')}", str(value)) for name, value in collect.items() if name.startswith("sha256")
+    ]
+    if "first_year" in collect:
+        shifted = ", shifted" if collect.get("years_shifted") == "yes" else ""
+        rows.append(("Years", f"{collect['first_year']} to {collect['last_year']}{shifted}"))
+    return rows
 
 
 def split_rows(preprocess: Values) -> list[dict[str, Any]]:

@@ -34,11 +34,13 @@ def environment() -> Environment:
 
 
 def count(value: Any) -> str:
-    """A whole number with thin spaces, empty where absent.
+    """A whole number with thin spaces, a count that is not shown (`<10`) as it is, empty where absent.
 
     >>> count(12345) == "12\u202f345"
     True
     """
+    if isinstance(value, str):
+        return value
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int | float) else ""
 
 

@@ -17,7 +17,7 @@ from dxtune import records, shards
 from dxtune.corpus import boilerplate, narrow, parts, review
 from dxtune.corpus.decide import decide
 from dxtune.corpus.label_errors import find_label_errors
-from dxtune.corpus.profile import describe, exclusions, table_one
+from dxtune.corpus.profile import count_labels, describe, exclusions, table_one
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
@@ -52,6 +52,7 @@ def run(params: Params, paths: Paths) -> None:
         raise DataError(f"expected {rows} rows out (splits, quarantined, duplicates), found {rows_out}: report this bug")
     metrics: dict[str, Any] = {"rows": rows, "quarantined": quarantine.height, "boilerplate_lines": len(lines)}
     metrics |= decisions.facts | {split: describe(notes.filter(split=split)) for split in SPLITS}
+    metrics["labels"] = count_labels(notes, decisions.facts["labels"])
     texts = review.read_sample(notes, work / "notes")
     metrics |= review.measure_drift(notes, texts, decisions.facts["labels"])
 
