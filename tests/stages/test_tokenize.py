@@ -55,3 +55,17 @@ def test_too_many_cut_notes_stop_the_run(paths: Paths, tiny_model: Path, params_
     with pytest.raises(DataError, match=r"1 of 4 notes are longer than tokenize\.max_tokens = 16"):
         tokenize.run(params_with(**changes), paths)
     assert not (paths.metrics / "tokenize.json").exists()
+
+
+def test_an_appended_note_costs_its_shard(paths: Paths, tiny_model: Path, params_with: Callable[..., Params]) -> None:
+    params = params_with(model={"name": str(tiny_model), "sha256": None}, tokenize={"max_tokens": 16, "max_truncated_share": 1})
+    notes = read_corpus(paths.processed / "train")
+    many = pl.concat([notes] * 6).with_columns(note_id="n" + pl.int_range(pl.len()).cast(pl.String))
+    write_corpus(many.head(10), paths.processed / "train", rows_per_shard=4)
+    tokenize.run(params, paths)
+    before = {path: path.stat().st_ino for path in (paths.shard_cache / "tokenize").iterdir()}
+    write_corpus(many.head(11), paths.processed / "train", rows_per_shard=4)
+    tokenize.run(params, paths)
+    after = {path: path.stat().st_ino for path in (paths.shard_cache / "tokenize").iterdir()}
+    assert before.items() <= after.items() and len(after) == len(before) + 1, "the last shard, which was not full"
+    assert read_corpus(paths.tokens / "train")["note_id"].to_list() == many["note_id"].head(11).to_list()
