@@ -67,7 +67,7 @@ def _said(notes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     follows = pl.col("row") == pl.col("row").shift(-1)
     both = pl.struct("token", pl.col("token").shift(-1).alias("next")).hash(1)
     words = words.with_columns(pair=pl.when(follows).then(both))
-    pairs = words.select("row", token="pair").drop_nulls()
+    pairs = words.select("row", pl.col("pair").alias("token")).drop_nulls()
     said = pl.concat([words.select("row", "token"), pairs]).unique()
     patient = said.join(notes.select("patient_id").with_row_index("row"), on="row").select("token", "patient_id").unique()
     often = patient.group_by("token").len().filter(pl.col("len") >= MIN_PATIENTS)
