@@ -23,5 +23,5 @@ def test_it_writes_three_files(tmp_path: Path) -> None:
 
 
 def test_absent_metrics_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"metrics of collect in .*collect\.json.*dvc repro"):
+    with pytest.raises(DataError, match=r"collect\.json: expected a JSON file, found none: run dvc repro"):
         run(PARAMS, Paths(tmp_path))

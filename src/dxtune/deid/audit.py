@@ -107,8 +107,8 @@ def leaks(
 
 
 def structured_left(text: str, spans: Sequence[Span], clean: str) -> set[str]:
-    """The types of the structured values of a note that stand in its clean text all the same."""
-    return {kind for start, end, kind in spans if kind in STRUCTURED and text[start:end] in clean}
+    """The types of the structured values of a note that stand in its clean text all the same; two digits stand anywhere."""
+    return {kind for start, end, kind in spans if kind in STRUCTURED and end - start > 3 and text[start:end] in clean}
 
 
 def versions() -> dict[str, str]:

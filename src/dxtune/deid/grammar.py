@@ -185,6 +185,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("LOCATION", r"<flat> ~ \.? ~ \#? ~ (?P<v> <num> <word>? )"),
     # what explains a number
     (KEEP, r"<temperature> (?: [\x20:=><] | <word> ){1,5} <n13> (?: \. <num> )? ~ <sex>"),
+    (KEEP, r"<n12> [\x20-]? <year>"),
     (KEEP, r"<pressure> (?: [\x20:,=(] | <link> | <plain> ){1,5} <n13> ~ / ~ <n13>"),
     (KEEP, r"<ratio_before> (?: [\x20:,'()=/-] | <word> ){1,8} <n13> ~ / ~ <n13>"),
     (KEEP, r"(?:<date_before> _)? <n13> ~ / ~ <n13> ~ [,;-]? ~ <ratio_after>"),
