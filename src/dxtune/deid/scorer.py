@@ -164,7 +164,7 @@ def weights() -> tuple[Hashes, int]:
     """The table that `score` reads, and the score from which a word is masked."""
     with np.load(FILE, allow_pickle=False) as stored:
         table = np.zeros((1 << BITS, len(KINDS)), np.int16)
-        table[stored["rows"]] = stored["weights"]
+        table[np.unpackbits(stored["used"]).astype(bool)] = stored["weights"].T  # a row of each kind: they pack better
         return lanes(table), int(stored["threshold"])
 
 

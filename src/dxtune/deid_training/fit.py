@@ -134,8 +134,9 @@ def main() -> None:
                 print(f"fold {fold}  threshold {threshold:5}  {figures.spans} spans  {shares}", flush=True)  # noqa: T201
         return
     table = fit(*examples(texts, SEED))
-    rows = np.flatnonzero(table.any(1))
-    np.savez_compressed(scorer.FILE, rows=rows.astype(np.int32), weights=table[rows], threshold=np.int32(arguments.threshold))
+    used = table.any(1)
+    stored = {"used": np.packbits(used), "weights": np.ascontiguousarray(table[used].T)}
+    np.savez_compressed(scorer.FILE, threshold=np.int32(arguments.threshold), **stored)
 
 
 if __name__ == "__main__":
