@@ -135,8 +135,8 @@ def main() -> None:
         return
     table = fit(*examples(texts, SEED))
     used = table.any(1)
-    stored = {"used": np.packbits(used), "weights": np.ascontiguousarray(table[used].T)}
-    np.savez_compressed(scorer.FILE, threshold=np.int32(arguments.threshold), **stored)
+    weights = np.ascontiguousarray(table[used].T)
+    np.savez_compressed(scorer.FILE, used=np.packbits(used), weights=weights, threshold=np.int32(arguments.threshold))
 
 
 if __name__ == "__main__":
