@@ -46,7 +46,7 @@ def split_auc(train: pl.DataFrame, test: pl.DataFrame) -> float | None:
 
     notes = pl.concat([part.select("text", "patient_id").head(SAMPLE) for part in (train, test)])
     is_test = np.arange(notes.height) >= min(train.height, SAMPLE)
-    words = HashingVectorizer(n_features=2**16, alternate_sign=False).transform(notes["text"].to_list())
+    words = HashingVectorizer(n_features=2**13, alternate_sign=False).transform(notes["text"].to_list())
     half = notes["patient_id"].rank("dense").to_numpy().astype(np.int64) % 2 == 0
     scores = np.zeros(notes.height)
     for fitted in (half, ~half):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 MIN_PATIENTS = 10  # fewer say nothing, and could be told apart
@@ -13,9 +14,10 @@ RULE = (
     f"a word or pair of words in the training notes of at least {MIN_PATIENTS} patients, of whom at least "
     f"{MIN_PRECISION:.0%} (Wilson 95 % lower bound {MIN_LOWER:.0%}) have the label, and {MIN_LIFT:.0f} times its share"
 )
-WORD = r"(?u)\b[^\W\d_]\w+\b"
+WORD = r"\b[^\W\d_]\w+\b"
 SCHEMA = {"token": pl.String, "label": pl.String, "patients": pl.Int64, "precision": pl.Float64, "lower": pl.Float64,
           "lift": pl.Float64}  # fmt: skip
+Ints = npt.NDArray[np.int64]
 
 
 def find_leaks(notes: pl.DataFrame) -> tuple[pl.DataFrame, float]:
@@ -30,36 +32,56 @@ def find_leaks(notes: pl.DataFrame) -> tuple[pl.DataFrame, float]:
     >>> found.select("token", "label", "patients", "lift").rows()[:2], share
     ([('fever', 'flu', 40, 2.0), ('fever seen', 'flu', 40, 2.0)], 1.0)
     """
-    from sklearn.feature_extraction.text import CountVectorizer
-
     labels = notes["labels"].explode().drop_nulls().unique().sort().to_list()
     if notes["patient_id"].n_unique() < MIN_PATIENTS or len(labels) < 2:
         return pl.DataFrame(schema=SCHEMA), 0.0
-    words = CountVectorizer(binary=True, ngram_range=(1, 2), min_df=MIN_PATIENTS, token_pattern=WORD)
-    try:
-        matrix = words.fit_transform(notes["text"].to_list()).tocoo()
-    except ValueError:  # no word is in so many notes
-        return pl.DataFrame(schema=SCHEMA), 0.0
-    tokens = words.get_feature_names_out()
+    notes = notes.sort("patient_id")  # so that a token's notes of one patient stand together below
+    row, code, tokens = _said(notes["text"])
     patient = notes["patient_id"].rank("dense").to_numpy().astype(np.int64) - 1
-    keys = patient[matrix.row] * len(tokens) + matrix.col
-    pairs, inverse, repeats = np.unique(keys, return_inverse=True, return_counts=True)
-    patients = np.bincount(pairs % len(tokens), minlength=len(tokens))
-    weight = 1.0 / repeats[inverse]
-    found = []
+    first = np.flatnonzero(np.diff(code, prepend=-1) | np.diff(patient[row], prepend=-1))
+    repeats = np.diff(np.append(first, len(row)))
+    weight = np.repeat(1.0 / repeats, repeats)
+    patients = np.bincount(code[first], minlength=len(tokens))
+    found, leaking = [], np.zeros(len(tokens), bool)
     for label in labels:
         has = notes["labels"].list.contains(label).to_numpy()
-        prevalence = len(np.unique(patient[has])) / len(np.unique(patient))
-        hits = np.bincount(matrix.col, weights=weight * has[matrix.row], minlength=len(tokens))
-        precision = hits / patients
+        prevalence = len(np.unique(patient[has])) / (patient[-1] + 1)
+        hits = np.bincount(code, weights=weight * has[row], minlength=len(tokens))
+        precision = hits / np.maximum(patients, 1)
         lower = wilson_lower(precision, patients)
         leaks = (patients >= MIN_PATIENTS) & (precision >= MIN_PRECISION) & (lower >= MIN_LOWER)
-        for at in np.flatnonzero(leaks & (precision >= MIN_LIFT * prevalence)):
+        leaks &= precision >= MIN_LIFT * prevalence
+        leaking |= leaks
+        for at in np.flatnonzero(leaks):
             figures = (float(precision[at]), float(lower[at]), float(precision[at] / prevalence))
-            found.append((str(tokens[at]), label, int(patients[at]), *(round(value, 4) for value in figures)))
+            found.append((tokens[int(at)], label, int(patients[at]), *(round(value, 4) for value in figures)))
     table = pl.DataFrame(found, schema=SCHEMA, orient="row").sort("patients", "token", "label", descending=[True, False, False])
-    leaking = np.isin(tokens[matrix.col], table["token"].to_numpy()) if table.height else np.zeros(len(matrix.col), bool)
-    return table, round(len(np.unique(matrix.row[leaking])) / notes.height, 6)
+    return table, round(len(np.unique(row[leaking[code]])) / notes.height, 6)
+
+
+def _said(texts: pl.Series) -> tuple[Ints, Ints, pl.Series]:
+    """Which text says which word or pair of words: text and token by number, once each, by token; and all tokens' names.
+
+    Tokens in fewer than MIN_PATIENTS texts are left out: that few patients can have them, and they are most of all.
+    """
+    words = texts.str.to_lowercase().str.extract_all(WORD).to_frame("word").with_row_index("row").explode("word").drop_nulls()
+    often = words["word"].value_counts().filter(pl.col("count") >= MIN_PATIENTS)["word"].sort()
+    number = words["word"].cast(pl.Enum(often), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    row, size = words["row"].to_numpy().astype(np.int64), len(often) + 1
+    pair = (row[1:] == row[:-1]) & (number[1:] >= 0) & (number[:-1] >= 0)
+    ones, twos = number >= 0, np.flatnonzero(pair)
+    token = np.concatenate(
+        [number[ones] * size, number[twos] * size + number[twos + 1] + 1]
+    )  # a word, or the pair with the next
+    key = np.sort(token * texts.len() + np.concatenate([row[ones], row[twos]]))
+    key = key[np.diff(key, prepend=-1) > 0]
+    token, row = np.divmod(key, max(texts.len(), 1))
+    first = np.flatnonzero(np.diff(token, prepend=-1))
+    count = np.diff(np.append(first, len(token)))
+    kept = count >= MIN_PATIENTS
+    word, after = np.divmod(token[first[kept]], size)
+    names = often.gather(word) + pl.concat([pl.Series([""]), " " + often]).gather(after)
+    return row[np.repeat(kept, count)], np.repeat(np.arange(int(kept.sum())), count[kept]), names
 
 
 def wilson_lower(share: np.ndarray, count: np.ndarray | Sequence[int], z: float = 1.959964) -> np.ndarray:

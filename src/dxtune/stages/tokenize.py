@@ -6,7 +6,9 @@ Reads data/processed, writes data/tokens/{train,validation,test}, the tokenizer 
 metrics/tokenize.json.
 """
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
@@ -24,6 +26,8 @@ from dxtune.training.base_model import find_base_model, load_tokenizer
 
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 COUNTS = ("notes", "tokens", "truncated", "unknown")
+BATCH = 256
+"""Notes that are encoded together: what the tokenizer makes of a note besides its ids takes a hundred times their memory."""
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -33,7 +37,8 @@ def run(params: Params, paths: Paths) -> None:
     encode = partial(encode_shard, tokenizer.to_str(), params.tokenize.max_tokens)
     metrics: dict[str, float] = {"max_tokens": params.tokenize.max_tokens}
     total = dict.fromkeys(COUNTS, 0)
-    # the tokenizer itself works on all processors: processes beside it would only take them from each other
+    # the tokenizer itself works on data.workers processors: processes beside it would only take them from each other
+    os.environ.setdefault("RAYON_NUM_THREADS", str(params.data.workers))
     data = params.data.model_copy(update={"workers": 1}) if params.data.engine == "local" else params.data
 
     shutil.rmtree(paths.tokens, ignore_errors=True)
@@ -80,23 +85,26 @@ def encode_shard(tokenizer: str, max_tokens: int, frame: pl.DataFrame) -> Result
     tokenizer: its tokenizer.json, and not its path, so that a worker on another machine has it too.
     """
     check(frame, PROCESSED, "data/processed")
-    encoder = _tokenizer(tokenizer, max_tokens)
-    encodings = encoder.encode_batch_fast(frame["text"].to_list())
-    rows = [encoding.ids for encoding in encodings]
+    encoder, texts = _tokenizer(tokenizer, max_tokens), frame["text"].to_list()
+    rows: list[list[int]] = []
+    truncated = 0
+    with ThreadPoolExecutor(1) as ahead:  # encodes the next batch while the ids of this one are taken
+        for encodings in ahead.map(encoder.encode_batch_fast, (texts[at : at + BATCH] for at in range(0, len(texts), BATCH))):
+            rows += [encoding.ids for encoding in encodings]
+            truncated += sum(len(encoding) >= max_tokens and bool(encoding.overflowing) for encoding in encodings)
     length = np.fromiter(map(len, rows), np.int32, len(rows))
     ids = np.fromiter(chain.from_iterable(rows), np.int32, int(length.sum()))
     offsets = np.concatenate([[0], np.cumsum(length, dtype=np.int32)]).astype(np.int32)
-    column = pl.from_arrow(pa.ListArray.from_arrays(pa.array(offsets), pa.array(ids)))
+    column = pl.from_arrow(pa.ListArray.from_arrays(pl.Series(offsets).to_arrow(), pl.Series(ids).to_arrow()))
     assert isinstance(column, pl.Series)
     table = frame.select("note_id", "patient_id", "label_id").with_columns(
         column.alias("input_ids"), pl.Series("length", length, dtype=pl.Int32)
     )
-    full = np.flatnonzero(length >= max_tokens).tolist()
     unknown = encoder.token_to_id(getattr(encoder.model, "unk_token", None) or "[UNK]")
     counts = {
         "notes": table.height,
         "tokens": len(ids),
-        "truncated": sum(bool(encodings[row].overflowing) for row in full),
+        "truncated": truncated,
         "unknown": 0 if unknown is None else int((ids == unknown).sum()),
     }
     return Result({"tokens": check(table, TOKENS, "data/tokens")}, counts)
