@@ -4,11 +4,11 @@
     python benchmarks/data_scale.py --sizes 1000000 --only-grow  # by hand: two hours
     python benchmarks/data_scale.py --quick                      # a few hundred notes: whether the benchmark itself works
 
-Notes are synthetic: about 2,400 characters of filled templates of dxtune.deid_training, four a patient, written to a jsonl
-file. collect, deidentify, preprocess and tokenize run as `dxtune STAGE`, one after another, as dvc runs them, in a scratch
-project. Memory is that of all processes of a stage together: the peak of the sum of their proportional set sizes (PSS), ten
-times a second. Appending adds 1 % of new patients. tokenize, start-up and files and all, is compared with `tokenizers` alone:
-encode_batch_fast over the same texts, a shard at a time, on all processors, in this process.
+Notes are synthetic: about 2,400 characters of filled templates of dxtune.deid_training, four a patient and far apart, in a
+jsonl file. collect, deidentify, preprocess and tokenize run as `dxtune STAGE`, one after another, as dvc runs them, in a
+scratch project. Memory is that of all processes of a stage together: the peak of the sum of their proportional set sizes
+(PSS), ten times a second. Appending adds 1 % of new patients. tokenize, start-up and files and all, is compared with
+`tokenizers` alone: encode_batch_fast over the same texts, a shard at a time, on all processors, in this process.
 
 Everything is printed at each size, and judged; what counts for the exit code is the largest size, because starting four
 processes takes seconds whatever there is to do.
@@ -38,6 +38,7 @@ from dxtune.training.base_model import find_base_model, load_tokenizer
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("collect", "deidentify", "preprocess", "tokenize")
 CHARACTERS, NOTES_PER_PATIENT, LABELS = 2400, 4, 10
+WARD = 3000  # notes among which those of a patient lie far apart, so that many a patient has notes in two shards
 COPIES = 20  # fillings of each block: 70,000 texts with names and numbers of their own, from which notes are put together
 RAW_NOTES = 50_000  # that `tokenizers` alone encodes, at the most
 SETTINGS = {
@@ -68,7 +69,7 @@ def notes(count: int, seed: int) -> Iterator[str]:
         row = {
             "text": "\n\n".join(text)[: CHARACTERS + 400],
             "label": f"diagnosis {rng.randrange(LABELS)}",
-            "patient": f"{seed}-{number // NOTES_PER_PATIENT}",
+            "patient": f"{seed}-{number // WARD}-{number % (WARD // NOTES_PER_PATIENT)}",
         }
         yield json.dumps(row) + "\n"
 

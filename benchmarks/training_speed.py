@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -94,23 +95,17 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
         use_fast_attention(model.encoder)
     pad_id, train = pad_token_id(base), splits["train"]
 
-    def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        return {"macro_f1": macro_f1(truth, softmax(logits)), "accuracy": float((logits.argmax(1) == truth).mean())}
-
     validation = splits.get("validation", train.head(1))
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
-        classification.fit_head(model, train["input_ids"].to_list(), train["label_id"].to_numpy(), pad_id, bf16)
-        collate = lambda rows: classification.pad(rows, pad_id)  # noqa: E731
+        classification.fit_head(model, train, pad_id, bf16)
+        collate, score = partial(classification.collate, pad_id=pad_id, labels=classes), classification.scorer(validation)
         fitted = fit(model, collate, train, validation, score, settings, "bf16" if bf16 else "fp32", Path(folder))
         run = Run(fitted.clock.seconds, time.perf_counter() - started)
 
-    def logits(input_ids: Any, attention_mask: Any) -> Any:
-        return model(input_ids, attention_mask)["logits"]
-
     if "test" in splits:
-        scores = classification.in_batches(logits, splits["test"]["input_ids"].to_list(), pad_id, bf16)
-        run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), softmax(scores))
+        made = classification.predict(model.eval(), splits["test"], {"pad_token_id": pad_id}, bf16)
+        run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), np.array(made["probabilities"].to_list()))
     return run
 
 

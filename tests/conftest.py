@@ -46,12 +46,12 @@ def build_tiny_model(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def params_with() -> Callable[..., Params]:
-    """A function: the project's own params.yaml with changes such as {"train": {"epochs": 1}}."""
+    """A function: the project's own params.yaml with changes such as train={"epochs": 1}, task="multilabel"."""
 
-    def change(**sections: dict[str, Any]) -> Params:
+    def change(**sections: Any) -> Params:
         values = load_params(ROOT / "params.yaml").model_dump()
         for section, changes in sections.items():
-            values[section] |= changes
+            values[section] = values[section] | changes if isinstance(changes, dict) else changes
         return Params.model_validate(values)
 
     return change

@@ -1,5 +1,6 @@
 """predict.py: one folder is all that is needed, and the answer does not depend on company or order."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import polars as pl
 import pytest
 import torch
 
+from dxtune.errors import DataError, ModelError
 from dxtune.predict import Predictor
 from dxtune.tasks import classification
 from dxtune.training.base_model import load_tokenizer
+from dxtune.training.provenance import labels_sha256
 
 NOTES = ["Mr. John Smith has a fever.", "flank pain " * 40, "cough", "seen on 03/04/2019 for chills"]
 
@@ -18,9 +21,36 @@ NOTES = ["Mr. John Smith has a fever.", "flank pain " * 40, "cough", "seen on 03
 def folder(tiny_model: Path, tmp_path: Path) -> Path:
     torch.manual_seed(1)
     model = classification.build(tiny_model, 3, 0.0, 0.0)
-    classification.save(model, tmp_path / "final", ["a", "b", "c"], {"max_tokens": 64, "pad_token_id": 0})
+    settings = {"task": "classification", "question": False, "max_tokens": 64, "long_notes": "truncate", "stride": 0}
+    settings |= {"pad_token_id": 0, "cleaning": {"boilerplate": [], "drop_sections": []}}
+    settings["labels_sha256"] = labels_sha256(["a", "b", "c"])
+    classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
     load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
     return tmp_path / "final"
+
+
+def test_another_label_map_is_refused(folder: Path) -> None:
+    (folder / "labels.json").write_text('["b", "a", "c"]')
+    with pytest.raises(ModelError, match="names or their order differ"):
+        Predictor(folder, precision="fp32")
+
+
+def test_questions_are_asked_as_in_training(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"notes without questions, as the model was trained: call predict\(texts\)$"):
+        Predictor(folder, precision="fp32").predict(NOTES[:1], ["Is it fever?"])
+    settings = json.loads((folder / "dxtune.json").read_text())
+    (folder / "dxtune.json").write_text(json.dumps(settings | {"question": True}))
+    predictor = Predictor(folder, precision="fp32")
+    with pytest.raises(DataError, match=r"a question with each note.*predict\(texts, questions\)$"):
+        predictor.predict(NOTES[:1])
+    fever, cough, named = predictor.predict(
+        ["Mr. John Quillfeather is here."] * 3, ["Has he fever?", "Has he a cough?", "Has Quillfeather fever?"]
+    )
+    assert fever != cough, "the question counts"
+    masked = predictor.predict(["Mr. John Quillfeather is here."], ["Has [NAME] fever?"])[0]
+    assert named.probabilities == pytest.approx(masked.probabilities, abs=2e-6), "the note says that this is a name"
+    lines = str(fever).splitlines()
+    assert [line.split()[1] for line in lines] == sorted("abc", key=lambda label: -fever.probabilities[label])
 
 
 def test_probabilities_add_up_and_do_not_depend_on_the_batch(folder: Path) -> None:
@@ -39,12 +69,28 @@ def test_identifiers_are_masked_before_the_model_sees_a_note(folder: Path) -> No
     assert a == b
 
 
+def test_what_was_left_out_in_training_is_left_out_of_a_raw_note(folder: Path) -> None:
+    settings = json.loads((folder / "dxtune.json").read_text())
+    line = "Printed by the system of Mr. [NAME], not signed."
+    cleaning = {"boilerplate": [line], "drop_sections": ["assessment"]}
+    (folder / "dxtune.json").write_text(json.dumps(settings | {"cleaning": cleaning}))
+    predictor = Predictor(folder, precision="fp32")
+    short = "History: cough and fever\nFollow-up: in a week"
+    raw = f"{line.replace('[NAME]', 'John Smith')}\nHistory:  cough and fever\nA/P:\nflank pain\nFollow-up: in a week"
+    a, b = predictor.predict([short, raw])
+    assert a == b
+    (folder / "dxtune.json").write_text(json.dumps(settings))
+    a, b = Predictor(folder, precision="fp32").predict([short, raw])
+    assert a != b, "they do differ to this model"
+
+
 def test_order_of_rows_is_kept_over_many_batches(folder: Path) -> None:
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, 500, n).tolist() for n in rng.integers(3, 500, 60)]
     predictor = Predictor(folder, precision="fp32")
-    table = pl.DataFrame({"input_ids": ids}, schema={"input_ids": pl.List(pl.Int32)})
-    result = predictor.probabilities(table)
-    back = predictor.probabilities(table.reverse())[::-1]
+    names = [f"n-{row}" for row in range(60)]
+    table = pl.DataFrame({"note_id": names, "input_ids": ids}, schema_overrides={"input_ids": pl.List(pl.Int32)})
+    result = np.array(predictor.predictions(table)["probabilities"].to_list())
+    back = np.array(predictor.predictions(table.reverse())["probabilities"].to_list())[::-1]
     assert result.shape == (60, 3)
     np.testing.assert_allclose(result, back, atol=1e-6)

@@ -100,9 +100,10 @@ def deid_eval(
 @app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="Text file with one note, or - for standard input.")],
+    question: Annotated[str | None, typer.Option(help="About the note, if the model was trained with questions.")] = None,
     model: Annotated[Path, typer.Option(help="Folder of a fine-tuned model.")] = Path("models/final"),
 ) -> None:
-    """Print the labels of one note and their probabilities, likeliest first. Not a medical device."""
+    """Print what a fine-tuned model says of one note: labels with probabilities, or an answer. Not a medical device."""
     from dxtune.errors import DataError
     from dxtune.predict import Predictor
 
@@ -112,9 +113,7 @@ def predict(
         raise DataError(
             f"{file}: expected a readable UTF-8 text file ({type(error).__name__}): name another, or - for stdin"
         ) from None
-    answer = Predictor(model).predict([text])[0]
-    for label, probability in sorted(answer.probabilities.items(), key=lambda item: -item[1]):
-        typer.echo(f"{probability:.4f}  {label}")
+    typer.echo(Predictor(model).predict([text], None if question is None else [question])[0])
 
 
 @params_app.command("show")

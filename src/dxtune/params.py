@@ -158,13 +158,25 @@ class Model(_Section):
     """The commit hash of a Hub id."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     """Checksum of model.safetensors; null: not checked."""
+    method: Literal["full", "lora", "head", "last_n_layers"]
+    """Which weights learn."""
+    last_layers: Positive
+    """Of last_n_layers: how many."""
+    lora_rank: Positive
+    """Of lora: the rank of what is added to each linear map."""
+    lora_alpha: Positive
+    """Of lora: its scale is lora_alpha / lora_rank."""
 
 
 class Tokenize(_Section):
     """Text to token ids."""
 
     max_tokens: Annotated[int, Field(ge=8)]
-    """Longer notes are cut."""
+    """What the model reads at once; longer notes are treated as `long_notes` says."""
+    long_notes: Literal["truncate", "head_tail", "windows"]
+    """The end of a long note is left out, or its middle, or nothing: it is read in windows, and they answer together."""
+    stride: Annotated[int, Field(ge=0)]
+    """Tokens that two neighbouring windows share."""
     max_truncated_share: Share
     """More cut notes than this share stop the run."""
 
@@ -178,6 +190,12 @@ class Train(_Section):
     """Passes over the training notes, at the most."""
     batch_size: Positive
     """Notes per optimiser step."""
+    micro_batch: Positive | None
+    """Notes computed at a time, their gradients added up to those of batch_size; null: all of them."""
+    processes: Positive
+    """Processes that share each batch."""
+    packing: bool
+    """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Of AdamW; not on biases and norms."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
@@ -189,7 +207,7 @@ class Train(_Section):
     max_grad_norm: Annotated[float, Field(gt=0)]
     """Longer gradients are shortened to this."""
     patience: Positive
-    """Epochs without a better validation macro-F1 before stopping."""
+    """Epochs without a better validation before stopping."""
     precision: Literal["auto", "bf16", "fp32"]
     """Number format of the matrix products."""
     threads: Positive
@@ -237,6 +255,7 @@ class Params(_Section):
     def _check_across_sections(self) -> "Params":
         collect, preprocess = self.collect, self.preprocess
         self._check_task()
+        _check_windows(self.tokenize, self.task)
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
         if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):
@@ -273,9 +292,23 @@ class Params(_Section):
             raise ValueError(f"task: {self.task} needs notes of your own: set collect.source, or task: classification")
         if collect.source == "table" and self.task == "question-answering" and not collect.question_column:
             raise ValueError("task: question-answering needs collect.question_column: set it to the column with the question")
+        if self.task == "generation" and self.model.method == "head":
+            raise ValueError("model.method: head needs a task with a head of its own: set lora, last_n_layers or full")
+        if self.train.packing and self.task != "generation":
+            raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
+
+
+def _check_windows(tokenize: Tokenize, task: str) -> None:
+    """Raises ValueError where the task and windows do not go together, or windows would hardly move."""
+    if task == "generation" and tokenize.long_notes == "windows":
+        raise ValueError("task: generation reads a prompt once: set tokenize.long_notes to truncate or head_tail")
+    if task == "question-answering" and tokenize.long_notes != "windows":
+        raise ValueError("task: question-answering reads notes in windows: set tokenize.long_notes: windows")
+    if tokenize.long_notes == "windows" and tokenize.stride >= tokenize.max_tokens // 2:
+        raise ValueError("tokenize.stride must be below half of tokenize.max_tokens, or windows would hardly move: lower it")
 
 
 def _check_mimic(collect: Collect, task: str) -> None:

@@ -28,7 +28,7 @@ class Paths:
 
     @property
     def processed(self) -> Path:
-        """labels.json, and a corpus for each split."""
+        """labels.json, cleaning.json (what was left out of every note), and a corpus for each split."""
         return self.root / "data/processed"
 
     @property

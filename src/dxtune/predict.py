@@ -1,23 +1,17 @@
 """Everything needed to use a fine-tuned model, from one folder: `Predictor(folder)`."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
-from dxtune.evaluation.metrics import softmax
+from dxtune.errors import DataError, ModelError
+from dxtune.tasks import find_encoder, find_task
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import keep_memory, resolve_precision
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One note's answer: the likeliest label and every label's probability."""
-
-    label: str
-    probabilities: dict[str, float]
+from dxtune.training.provenance import check_labels
 
 
 class Predictor:
@@ -31,38 +25,64 @@ class Predictor:
         keep_memory()
         import torch
 
-        from dxtune.tasks import classification
         from dxtune.training.attention import use_fast_attention
 
         torch.set_num_threads(threads)
-        self.model, self.labels, self.settings = classification.load(folder)
+        self.task = find_task(_read_task(folder))
+        self.model, self.labels, self.settings = self.task.load(folder)
+        check_labels(folder, self.labels, self.settings)
         self.tokenizer = load_tokenizer(folder)
         self.bf16 = resolve_precision(precision) == "bf16"
         if self.bf16:
             use_fast_attention(self.model.encoder)
 
-    def predict(self, texts: list[str]) -> list[Prediction]:
-        """One Prediction a note, in the order of `texts` (raw notes: they are de-identified first)."""
-        from dxtune.corpus.clean import clean
-        from dxtune.deid import Deidentifier
+    def predict(self, texts: Sequence[str], questions: Sequence[str] | None = None) -> list[Any]:
+        """One answer a note, in the order of `texts`, of the task's own kind.
 
-        # Placeholders do not depend on the key; only pseudonyms of ids do, and there are none here.
-        masked = Deidentifier(key=b"predict: placeholders only").deidentify(texts)
-        cleaned = clean(pl.DataFrame({"text": masked}))["text"]
-        self.tokenizer.enable_truncation(max_length=self.settings["max_tokens"])
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(cleaned.to_list())]
-        probabilities = self.probabilities(pl.DataFrame({"input_ids": ids}, schema={"input_ids": pl.List(pl.Int32)}))
-        return [
-            Prediction(self.labels[int(row.argmax())], dict(zip(self.labels, row.round(6).tolist(), strict=True)))
-            for row in probabilities
-        ]
+        texts: raw notes. Identifiers are masked, and boilerplate and sections that training did not see are left out here, too.
 
-    def probabilities(self, tokens: pl.DataFrame) -> np.ndarray:
-        """(notes, labels) float64, in the order of `tokens` (a table with `input_ids`). Batched by length: little padding."""
-        from dxtune.tasks import classification
+        questions: one a note, if the model was trained with them. Raises DataError where they are missing, or not asked for.
+        """
+        from dxtune.corpus.texts import make_texts
 
-        def logits(input_ids: Any, attention_mask: Any) -> Any:
-            return self.model(input_ids, attention_mask)["logits"]
+        if self.settings["question"] != (questions is not None):
+            wanted = "a question with each note" if self.settings["question"] else "notes without questions"
+            raise DataError(
+                f"expected {wanted}, as the model was trained: call predict(texts{', questions' * (questions is None)})"
+            )
+        columns = {"text": list(texts)} | ({} if questions is None else {"question": list(questions)})
+        notes = pl.DataFrame({"note_id": [str(row) for row in range(len(texts))], **columns})
+        notes = make_texts(_mask(notes), **self.settings["cleaning"])
+        how = (self.settings["max_tokens"], self.settings["long_notes"], self.settings["stride"])
+        encoded = find_encoder(self.settings["task"])(self.tokenizer.to_str(), *how, notes)
+        return list(self.task.answers(self.predictions(encoded.tables["tokens"]), notes, self.labels, self.settings))
 
-        scores = classification.in_batches(logits, tokens["input_ids"].to_list(), self.settings["pad_token_id"], self.bf16)
-        return softmax(scores)
+    def predictions(self, tokens: pl.DataFrame) -> pl.DataFrame:
+        """One row a note, in the order of `tokens`: note_id and what records.predictions names. Batched by length."""
+        return self.task.predict(self.model, tokens, self.settings, self.bf16)  # type: ignore[no-any-return]
+
+
+def _mask(notes: pl.DataFrame) -> pl.DataFrame:
+    """The notes without identifiers, each with its question as one document, as the pipeline has it."""
+    from dxtune.deid import Deidentifier
+    from dxtune.deid.fields import as_documents, write_fields
+    from dxtune.deid.spans import replace
+
+    # Placeholders do not depend on the key; only pseudonyms of ids do, and there are none here.
+    found = Deidentifier(key=b"predict: placeholders only").examine(as_documents(notes)["text"].to_list())
+    return notes.with_columns(
+        **{
+            name: pl.Series(values, dtype=pl.String)
+            for name, values in write_fields(notes, found.spans, [replace] * notes.height).items()
+        }
+    )
+
+
+def _read_task(folder: Path) -> str:
+    """The task of the model in a folder."""
+    try:
+        return str(json.loads((folder / "dxtune.json").read_text(encoding="utf-8"))["task"])
+    except (OSError, ValueError, KeyError):
+        raise ModelError(
+            f"{folder}: expected a trained model with its task in dxtune.json, found none: run dvc repro or dvc pull"
+        ) from None

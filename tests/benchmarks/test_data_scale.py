@@ -25,8 +25,15 @@ def test_notes_are_of_the_size_that_is_said_and_reproducible(monkeypatch: pytest
     assert lines == list(data_scale.notes(40, seed=1))
     rows = [json.loads(line) for line in lines]
     assert 2200 < sum(len(row["text"]) for row in rows) / len(rows) < 2800
-    assert len({row["patient"] for row in rows}) == 10
     assert not {row["patient"] for row in rows} & {json.loads(line)["patient"] for line in data_scale.notes(40, seed=2)}
+
+
+def test_a_patient_has_some_notes_and_they_are_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_scale, "COPIES", 1)
+    monkeypatch.setattr(data_scale, "WARD", 20)
+    patients = [json.loads(line)["patient"] for line in data_scale.notes(40, seed=1)]
+    assert len(set(patients)) == 10 and patients.count(patients[0]) == 4
+    assert patients.index(patients[0], 1) == 5
 
 
 def test_memory_is_that_of_a_process_and_all_below_it() -> None:

@@ -38,6 +38,12 @@ def test_clean_text_is_clean_and_stays_as_it_is(text: str) -> None:
         ("bell\x07 and esc\x1b", "bell and esc"),
         ("fever\nPage 2 of 5\ncough", "fever\ncough"),
         ("fever\n- 3 -\n\nPAGE: 4/10 |\ncough\npage 5", "fever\n\ncough"),
+        (
+            "Ward 4\nDischarge\nHPI: cough\nBP 120/80\nPage 1 of 3\nWard 4\nDischarge\nBP 120/80\nrest\nPage 2 of 3\n"
+            "Ward 4 \nDischarge\nPlan: rest\nPage 3 of 3\n",
+            "Ward 4\nDischarge\nHPI: cough\nBP 120/80\nBP 120/80\nrest\nPlan: rest",
+        ),
+        ("Plan: rest\nx\n\x0cPlan: walk\ny", "Plan: rest\nx\n\nPlan: walk\ny"),
         ("see page 2 of the chart\n- 3 - 5 days\n-3", "see page 2 of the chart\n- 3 - 5 days\n-3"),
         ("38\u00c2\u00b0C, the patient\u00e2\u20ac\u2122s na\u00c3\u00afve", "38°C, the patient\u2019s naïve"),
         ("Ângela, São Paulo, Ärzte, 5 € – “ok”", "Ângela, São Paulo, Ärzte, 5 € – “ok”"),

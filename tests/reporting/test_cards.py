@@ -1,5 +1,6 @@
 """The cards: metadata that the Hub reads, tables that no label can break, the same bytes each time."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,29 @@ def test_the_data_card_shows_participants_and_hides_small_cells(metrics: Path, p
     assert "| site | Nord / Süd | 41 (5.6) | &lt;10 | 12 (7.6) |" in render_data_card(read_facts(metrics), params)
     (metrics / "plots/participants.csv").unlink()
     assert "Participants" not in render_data_card(read_facts(metrics), params)
+
+
+def test_the_data_card_says_where_the_notes_came_from(metrics: Path, params: Params) -> None:
+    told = {
+        "licence": "cc-by-4.0",
+        "files": 2,
+        "sha256_1": "ab" * 32,
+        "sha256_2": "cd" * 32,
+        "first_year": 2150,
+        "last_year": 2177,
+    }
+    (metrics / "collect.json").write_text(json.dumps(told | {"years_shifted": "yes"}), encoding="utf-8")
+    text = render_data_card(read_facts(metrics), params)
+    assert f"| Source | {params.collect.source} |" in text and "| Licence | cc-by-4.0 |" in text
+    assert f"| SHA-256 2 | {'cd' * 32} |" in text and "| Years | 2150 to 2177, shifted |" in text
+
+
+def test_the_data_card_shows_labels_of_few_patients_without_their_number(metrics: Path, params: Params) -> None:
+    prepared = json.loads((metrics / "preprocess.json").read_text()) | {
+        "labels": {"gout": {"train": 1200, "validation": "<10"}}
+    }
+    (metrics / "preprocess.json").write_text(json.dumps(prepared), encoding="utf-8")
+    assert "| gout | 1\u202f200 | &lt;10 |" in render_data_card(read_facts(metrics), params)
 
 
 def test_cards_of_no_more_than_braces_render(metrics: Path, params: Params) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from dxtune.shards.code import canonical, fingerprint
-from dxtune.stages.tokenize import encode_shard
+from dxtune.tasks.notes import encode
 from tests.conftest import ROOT
 from tests.shards import work
 
 PRINT = (
     "from dxtune.shards.code import fingerprint\nfrom dxtune.deid.shard import find_shard\n"
-    "from dxtune.stages.tokenize import encode_shard\nprint(fingerprint(find_shard), fingerprint(encode_shard))"
+    "from dxtune.tasks.notes import encode\nprint(fingerprint(find_shard), fingerprint(encode))"
 )
 
 
@@ -27,7 +27,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def prints(source: Path) -> list[str]:
-    """The fingerprints of find_shard and encode_shard, in a process of their own."""
+    """The fingerprints of find_shard and encode, in a process of their own."""
     done = subprocess.run(
         [sys.executable, "-c", PRINT], env={"PYTHONPATH": str(source)}, capture_output=True, text=True, check=True
     )
@@ -40,7 +40,7 @@ def prints(source: Path) -> list[str]:
         ("deid/engine.py", '"""Looks at notes', '# a comment\n"""Another docstring', (False, False)),
         ("deid/engine.py", "SURE = 200", "SURE = 201", (True, False)),
         ("deid/vote.py", "SENTENCE = 1000", "SENTENCE = 999", (True, False)),
-        ("training/base_model.py", 'WEIGHTS = "', 'WEIGHTS = "x', (False, True)),
+        ("tasks/notes.py", "HEAD = 0.25", "HEAD = 0.5", (False, True)),
         ("shards/progress.py", "EVERY_S = 5.0", "EVERY_S = 4.0", (False, False)),
         ("params.py", "SPLITS = (", "SPLITS_ = SPLITS = (", (False, False)),
         ("training/trainer.py", "import", "import sys\nimport", (False, False)),
@@ -64,9 +64,9 @@ def test_data_files_beside_the_code_count(source: Path) -> None:
 
 
 def test_arguments_of_a_partial_count_and_bytes_only_by_their_hash() -> None:
-    assert fingerprint(partial(encode_shard, "a", 5)) == fingerprint(partial(encode_shard, "a", 5))
-    others = [partial(encode_shard, "a", 6), partial(encode_shard, "b", 5), partial(work.double, "a"), work.refuse]
-    assert len({fingerprint(fn) for fn in [partial(encode_shard, "a", 5), *others]}) == 5
+    assert fingerprint(partial(encode, "a", 5)) == fingerprint(partial(encode, "a", 5))
+    others = [partial(encode, "a", 6), partial(encode, "b", 5), partial(work.double, "a"), work.refuse]
+    assert len({fingerprint(fn) for fn in [partial(encode, "a", 5), *others]}) == 5
     assert "secret" not in str(canonical((b"secret", 1)))
     with pytest.raises(TypeError, match="found PosixPath"):
         canonical([Path("x")])

@@ -145,9 +145,10 @@ def test_shards_of_several_corpora_belong_together_by_name(tmp_path: Path) -> No
         map_shards(work.add, [source, tmp_path / "doubled"], {"added": tmp_path / "added"}, **options)
 
 
-def test_a_source_may_be_a_url(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", [TWO, pytest.param(RAY, marks=needs_ray)], ids=["processes", "ray"])
+def test_a_source_may_be_a_url(tmp_path: Path, engine: Data) -> None:
     source = write(tmp_path, 10)
-    options: dict[str, Any] = {"stage": "add", "settings": {}, "data": TWO, "cache_folder": tmp_path / "cache"}
+    options: dict[str, Any] = {"stage": "add", "settings": {}, "data": engine, "cache_folder": tmp_path / "cache"}
     url = f"file://{source}"
     map_shards(work.add, [url, url], {"added": tmp_path / "added"}, **options)
     assert read_corpus(tmp_path / "added")["x"].to_list() == list(range(0, 20, 2))

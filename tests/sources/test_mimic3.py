@@ -40,7 +40,7 @@ def read(path: Path, task: str = "classification", **changes: Any) -> tuple[pl.D
     assert [piece.rows for piece in pieces] == [batch.records.height + batch.quarantine.height for batch in batches]
     notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
     records.check(notes, records.columns(task), "test")
-    assert records.check(quarantine, records.QUARANTINE, "test")["reason"].null_count() == 0
+    assert records.check(quarantine, records.QUARANTINE, "test", records.QUARANTINE_FILLED)["reason"].null_count() == 0
     return notes, quarantine
 
 

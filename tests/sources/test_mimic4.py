@@ -30,7 +30,7 @@ def read(path: Path, task: str = "classification", **changes: Any) -> tuple[pl.D
     assert [piece.rows for piece in pieces] == [batch.records.height + batch.quarantine.height for batch in batches]
     notes, quarantine = (pl.concat(frames) for frames in zip(*batches, strict=True))
     records.check(notes, records.columns(task), "test")
-    records.check(quarantine, records.QUARANTINE, "test")
+    records.check(quarantine, records.QUARANTINE, "test", records.QUARANTINE_FILLED)
     return notes, quarantine
 
 

@@ -60,6 +60,15 @@ def test_table_becomes_a_private_corpus_and_a_metrics_file(tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "metrics/collect.json").stat().st_mode) & 0o044, "only PHI is private"
 
 
+def test_the_years_of_the_notes_are_told_and_no_more_of_a_date(tmp_path: Path) -> None:
+    dates = ["2019-03-04", "2011-12-31", None, "2020-01-01"]
+    source = write(tmp_path / "notes.jsonl", [{**row, "day": dates[at % 4]} for at, row in enumerate(GOOD)])
+    collect.run(params(source, date_column="day"), Paths(tmp_path))
+    found = metrics(tmp_path)
+    assert (found["first_year"], found["last_year"]) == (2011, 2020)
+    assert "-03-" not in json.dumps(found)
+
+
 def test_same_input_gives_the_same_bytes_wherever_it_is(tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
@@ -78,6 +87,7 @@ def test_too_many_unusable_rows_are_counted_by_reason_and_nothing_is_written(tmp
     with pytest.raises(DataError) as caught:
         collect.run(params(source, max_quarantined_share=0.05), Paths(tmp_path))
     assert "at most 5.0% unusable rows, found 3 of 43 (missing label: 1, missing text: 2)" in str(caught.value)
+    assert "the first is row 41 of notes.jsonl, missing text;" in str(caught.value) and "SECRET" not in str(caught.value)
     assert "collect.max_quarantined_share" in str(caught.value)
     with pytest.raises(DataError, match="found no manifest"):
         shards.read_corpus(Paths(tmp_path).raw)

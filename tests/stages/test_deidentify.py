@@ -27,7 +27,7 @@ def frame(**columns: object) -> pl.DataFrame:
 
 def with_gold(start: int, end: int) -> pl.DataFrame:
     gold = pl.Series("gold_spans", [[{"start": start, "end": end, "type": "NAME"}], []], dtype=records.GOLD_SPANS)
-    return frame(posterior="x").with_columns(gold)
+    return frame(sex="f").with_columns(gold, posterior=pl.lit([0.5, 0.5]))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_same_input_gives_the_same_bytes(paths: Paths, settings: Callable[..
 def test_gold_spans_are_scored_and_stop_here(paths: Paths, settings: Callable[..., Params]) -> None:
     shards.write_corpus(with_gold(4, 16), paths.raw)
     deidentify.run(settings(), paths)
-    assert shards.read_corpus(paths.deidentified).columns == [*records.DEIDENTIFIED, "posterior"]
+    assert shards.read_corpus(paths.deidentified).columns == [*records.DEIDENTIFIED, "sex", "posterior"]
     found = metrics(paths)
     assert (found["gold_spans"], found["full_recall"], found["full_recall_by_type"]) == (1, 1.0, {"NAME": 1.0})
 

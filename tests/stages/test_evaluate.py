@@ -8,12 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dxtune import records
 from dxtune.errors import DataError, LeakageError, ModelError
+from dxtune.evaluation.assessment import measure
 from dxtune.evaluation.checks import as_predictions, check_labels, check_leakage, join_predictions
 from dxtune.params import Params, load_params
-from dxtune.stages.evaluate import measure
 
 LABELS = ["<script>alert(1)</script>", "asthma", 'migraine, with "aura"']
+COLUMNS = records.predictions("classification")
 WORDS = ["rash itching skin", "wheeze breath cough", "headache light nausea"]
 
 
@@ -52,6 +54,11 @@ def probabilities(notes: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet(np.ones(3), notes) * 0.5 + 0.5 * np.eye(3)[np.arange(notes) % 3]
 
 
+def made_of(notes: pl.DataFrame, values: np.ndarray) -> pl.DataFrame:
+    column = pl.Series("probabilities", values.tolist(), dtype=pl.List(pl.Float64))
+    return pl.DataFrame([notes["note_id"], column])
+
+
 @pytest.fixture
 def notes() -> dict[str, pl.DataFrame]:
     return {"train": corpus("train", 60), "validation": corpus("validation", 30), "test": corpus("test", 90)}
@@ -60,7 +67,10 @@ def notes() -> dict[str, pl.DataFrame]:
 @pytest.fixture
 def predictions(notes: dict[str, pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(
-        [as_predictions(notes[split], split, probabilities(notes[split].height)) for split in ("validation", "test")]
+        [
+            as_predictions(notes[split], split, made_of(notes[split], probabilities(notes[split].height)), COLUMNS)
+            for split in ("validation", "test")
+        ]
     )
 
 
@@ -139,15 +149,15 @@ def test_a_patient_or_note_on_both_sides_is_an_error(notes: dict[str, pl.DataFra
         check_leakage(notes | {"validation": notes["validation"].with_columns(pl.lit("test-003").alias("note_id"))})
 
 
-def test_probabilities_must_be_probabilities(notes: dict[str, pl.DataFrame]) -> None:
+def test_every_note_has_one_prediction_of_finite_numbers(notes: dict[str, pl.DataFrame]) -> None:
     good = probabilities(90)
-    for change in (np.nan, -0.1, 0.99):
+    for change in (np.nan, np.inf):
         bad = good.copy()
         bad[random.Random(0).randrange(90), 1] += change
-        with pytest.raises(ModelError, match="1 notes, the first is test-"):
-            as_predictions(notes["test"], "test", bad)
-    with pytest.raises(ModelError, match="each of 90 notes"):
-        as_predictions(notes["test"], "test", good[1:])
+        with pytest.raises(ModelError, match=r"1 notes, the first is test-\d+, have no finite probabilities"):
+            as_predictions(notes["test"], "test", made_of(notes["test"], bad), COLUMNS)
+    with pytest.raises(ModelError, match="each of 90 notes, found 89"):
+        as_predictions(notes["test"], "test", made_of(notes["test"][1:], good[1:]), COLUMNS)
 
 
 def test_labels_must_be_those_of_the_notes(notes: dict[str, pl.DataFrame]) -> None:

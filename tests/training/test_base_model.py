@@ -1,23 +1,25 @@
 """training/base_model.py: which model folders are taken, and which are refused."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dxtune.errors import ModelError
-from dxtune.params import Model
-from dxtune.training.base_model import find_base_model, load_tokenizer, weights_sha256
+from dxtune.params import Model, load_params
+from dxtune.training.base_model import find_base_model, load_tokenizer, weight_files, weights_sha256
 from tests.conftest import ROOT
 
 
 def model(name: object, **changes: str | None) -> Model:
-    return Model.model_validate({"name": str(name), "revision": None, "sha256": None} | changes)
+    values = load_params(ROOT / "params.yaml").model.model_dump()
+    return Model.model_validate(values | {"name": str(name), "revision": None, "sha256": None} | changes)
 
 
 def test_the_default_model_is_the_official_file() -> None:
-    from dxtune.params import load_params
-
     folder = find_base_model(load_params(ROOT / "params.yaml").model)
     assert {"model.safetensors", "tokenizer.json", "config.json"} <= {path.name for path in folder.iterdir()}
 
@@ -32,6 +34,46 @@ def test_pickled_weights_are_refused(tiny_model: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_model, tmp_path / "pickled"))
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"pytorch_model\.bin.*\n?.*convert"):
+        find_base_model(model(folder))
+
+
+def test_the_way_to_convert_that_the_message_names_works(tiny_model: Path, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModel
+
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "pickled"))
+    torch.save(AutoModel.from_pretrained(tiny_model, dtype=torch.float32).state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError) as refused:
+        find_base_model(model(folder))
+    command = str(refused.value).split("python -c ")[1].strip('"')
+    new = tmp_path / "converted"
+    command = command.replace("'NAME', 'COMMIT HASH', 'source/NAME'", f"{str(folder)!r}, None, {str(new)!r}")
+    subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
+    assert find_base_model(model(new)) == new
+    assert load_tokenizer(new).encode("chest pain").ids == load_tokenizer(tiny_model).encode("chest pain").ids
+
+
+def test_code_that_comes_with_a_model_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    for file in ("config.json", "tokenizer_config.json"):
+        folder = Path(shutil.copytree(tiny_model, tmp_path / file))
+        values = json.loads((folder / file).read_text()) if (folder / file).is_file() else {}
+        (folder / file).write_text(json.dumps(values | {"auto_map": {"AutoModel": "modeling.Evil"}}))
+        with pytest.raises(ModelError, match=rf"{file} has auto_map.*remove auto_map"):
+            find_base_model(model(folder))
+
+
+def test_weights_in_parts_are_taken_when_all_are_there(tiny_model: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    folder = tmp_path / "parts"
+    AutoModel.from_pretrained(tiny_model).save_pretrained(folder, max_shard_size="100KB")
+    assert len(weight_files(find_base_model(model(folder)))) > 2
+    whole = weights_sha256(folder)
+    assert find_base_model(model(folder, sha256=whole)) == folder
+    last = weight_files(folder)[-1]
+    last.rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=last.name):
         find_base_model(model(folder))
 
 
@@ -71,8 +113,6 @@ def test_a_pinned_hub_id_loads_from_the_hubs_cache_layout(
 
 
 def test_a_vocabulary_alone_gives_the_same_tokens(tmp_path: Path) -> None:
-    from dxtune.params import load_params
-
     base = find_base_model(load_params(ROOT / "params.yaml").model)
     old = tmp_path / "old"
     old.mkdir()

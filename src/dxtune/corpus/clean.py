@@ -24,7 +24,7 @@ def clean(notes: pl.DataFrame) -> pl.DataFrame:
     >>> clean(pl.DataFrame({"text": ["38Â °C, patientâ€™s\nPage 2 of 5\nwell"]})).item()
     '38 °C, patient’s\nwell'
     """
-    return repair_encoding(notes).with_columns(
+    return drop_running_heads(repair_encoding(notes)).with_columns(
         pl.col("text")
         .str.replace_all(r"\r\n|[\r\x0b\x0c\x{85}\x{2028}\x{2029}]", "\n")
         .str.replace_all(r"[\p{Cc}&&[^\n\t]]", "")
@@ -50,6 +50,39 @@ def repair_encoding(notes: pl.DataFrame) -> pl.DataFrame:
     rows = suspicious.arg_true()
     fixed = pl.Series([fix_encoding(text) for text in notes["text"].gather(rows)], dtype=pl.String)
     return notes.with_columns(notes["text"].clone().scatter(rows, fixed))
+
+
+def drop_running_heads(notes: pl.DataFrame) -> pl.DataFrame:
+    r"""The notes of several pages with the lines that begin or end each page once only; other notes as they are.
+
+    Pages are told by form feeds and page numbers. A line goes where every page has it, at the same distance from its edge.
+
+    >>> pages = "City Hospital\nHPI: cough\nnot signed\n\fCity Hospital\nPlan: rest\nnot signed\n"
+    >>> drop_running_heads(pl.DataFrame({"text": [pages]})).item()
+    'City Hospital\nHPI: cough\nnot signed\nPlan: rest'
+    """
+    marks = f"\f|{PAGE_NUMBER}"
+    rows = notes["text"].str.contains(marks).fill_null(False).arg_true()
+    if rows.is_empty():
+        return notes
+    texts = notes["text"].gather(rows)
+    once = [_once(pages.split("\f")) or text for text, pages in zip(texts, texts.str.replace_all(marks, "\f"), strict=True)]
+    return notes.with_columns(notes["text"].clone().scatter(rows, pl.Series(once, dtype=pl.String)))
+
+
+def _once(pages: list[str]) -> str:
+    """The pages one after another, later ones without the heads and feet that all have; empty where there are none."""
+    lines = [page.strip("\r\n").splitlines() for page in pages if page.strip()]
+    shortest = min((len(page) for page in lines), default=0) - 1  # a page is more than its edges
+    head = foot = 0
+    while head < shortest and len({page[head].strip() for page in lines}) == 1:
+        head += 1
+    while foot < shortest - head and len({page[-1 - foot].strip() for page in lines}) == 1:
+        foot += 1
+    if len(lines) < 2 or not head + foot:
+        return ""
+    later = [page[head : len(page) - foot] for page in lines[1:]]
+    return "\n".join(line for page in [lines[0], *later] for line in page)
 
 
 def drop_short(notes: pl.DataFrame, min_characters: int) -> tuple[pl.DataFrame, pl.DataFrame]:

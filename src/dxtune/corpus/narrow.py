@@ -8,12 +8,11 @@ from hashlib import blake2b
 
 import polars as pl
 
-from dxtune import records
-from dxtune.corpus.boilerplate import count_lines, drop_lines
+from dxtune.corpus.answers import find_answers
+from dxtune.corpus.boilerplate import count_lines
 from dxtune.corpus.clean import clean, drop_short
 from dxtune.corpus.minhash import sign
-from dxtune.corpus.sections import drop_sections
-from dxtune.errors import DataError
+from dxtune.corpus.texts import make_texts
 from dxtune.shards import Result
 
 ANSWERS = ("label", "labels", "response", "answer", "answer_start")  # what a note is there to teach, by task
@@ -34,12 +33,12 @@ def prepare(
 ) -> Result:
     """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame, `quarantine`.
 
-    Rows in = notes + quarantine; `row` counts from 1 in the shard. Raises DataError where the shard has not the columns of
-    the task and the subgroups.
+    Rows in = notes + quarantine; `row` counts from 1 in the shard.
     """
-    check_values(found, {**records.deidentified(task), **dict.fromkeys(subgroups, pl.String)}, "data/deidentified")
-    cleaned = clean(found).with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64))
-    notes, quarantine = drop_short(drop_sections(drop_lines(cleaned, boilerplate), sections), min_characters)
+    numbered = found.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"))
+    notes, quarantine = drop_short(make_texts(numbered, boilerplate, sections), min_characters)
+    if "answer_start" in notes.columns:
+        notes = find_answers(found, notes)
     lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")
     return Result({"notes": notes.drop("row"), "narrow": measure(notes), "quarantine": lost}, {})
 
@@ -66,19 +65,6 @@ def measure(notes: pl.DataFrame) -> pl.DataFrame:
         ),
         *sign(notes).get_columns(),
     )
-
-
-def check_values(found: pl.DataFrame, columns: records.Schema, where: str) -> pl.DataFrame:
-    """The same shard, once it has the columns, and ids and labels in every row. Raises DataError naming columns and rows."""
-    records.check(found, columns, where)
-    for name in ("note_id", "patient_id", *(name for name in ("label", "labels") if name in found.columns)):
-        if missing := found[name].is_null().sum():
-            row = found[name].is_null().arg_true()[0] + 1
-            raise DataError(
-                f"{where}: expected a {name} in every row, found none in {missing} (the first: row {row}): run dvc repro "
-                "collect again"
-            )
-    return found
 
 
 def _labels(notes: pl.DataFrame) -> pl.Series:

@@ -3,7 +3,7 @@
 TRIPOD+AI (Collins et al. 2024, doi:10.1136/bmj-2023-078378), items 20a to 20c. Cells of fewer than ten patients are not shown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import polars as pl
 
@@ -27,6 +27,22 @@ def describe(notes: pl.DataFrame) -> dict[str, float]:
         "patients": notes["patient_id"].n_unique(),
         "mean_characters": round(characters / notes.height, 1),
     }
+
+
+def count_labels(notes: pl.DataFrame, labels: Iterable[str]) -> dict[str, dict[str, int | str]]:
+    """How many notes each label has in each split, `<10` where they are of one to nine patients.
+
+    >>> notes = pl.DataFrame({"patient_id": [f"p{i}" for i in range(12)], "split": ["train"] * 11 + ["test"],
+    ...     "labels": [["flu"]] * 12})
+    >>> count_labels(notes, ["flu"])
+    {'flu': {'train': 11, 'validation': 0, 'test': '<10'}}
+    """
+    counts: dict[str, dict[str, int | str]] = {label: dict.fromkeys(SPLITS, 0) for label in labels}
+    every = notes.explode("labels").drop_nulls("labels").group_by("labels", "split")
+    found = every.agg(pl.len(), pl.col("patient_id").n_unique().alias("patients"))
+    for label, split, number, patients in found.iter_rows():
+        counts[label][split] = number if patients >= SMALLEST else SUPPRESSED
+    return counts
 
 
 def table_one(notes: pl.DataFrame, subgroups: tuple[str, ...]) -> pl.DataFrame:

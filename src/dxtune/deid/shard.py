@@ -4,9 +4,9 @@ find_shard looks at the notes of a shard by themselves, carry_shard once more at
 they may hold, replace_shard writes. Until a text is final none is kept: the first two give offsets and keyed hashes alone.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,17 +16,15 @@ from dxtune.deid import audit
 from dxtune.deid import surrogate_names as pools
 from dxtune.deid.carried import Shared
 from dxtune.deid.deidentifier import Deidentified, Deidentifier
+from dxtune.deid.fields import Write, as_documents, write_fields
 from dxtune.deid.spans import Span, replace
 from dxtune.deid.surrogates import Surrogates, words_of
 from dxtune.deid.vote import load_voter
-from dxtune.errors import DataError, LeakageError
+from dxtune.errors import LeakageError
 from dxtune.shards import Result
 
 POOL = frozenset([*pools.INVENTED, *(word for pool in pools.POOLS.values() for word in pool)])
 """The words that surrogates are drawn from."""
-
-
-REQUIRED = ("text", "note_id", "patient_id")
 
 
 class How(NamedTuple):
@@ -41,6 +39,7 @@ class How(NamedTuple):
     root: str
     identifier_columns: tuple[str, ...]
     subgroup_columns: tuple[str, ...]
+    task: str
 
 
 @lru_cache(maxsize=1)  # a worker loads the voter once
@@ -55,13 +54,10 @@ def make_engine(how: How) -> Deidentifier:
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
     """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
 
-    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises DataError where
-    a value is missing, LeakageError where something would be left.
+    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises LeakageError
+    where something would be left.
     """
-    if empty := [name for name in ("text", "note_id", "patient_id") if raw[name].null_count()]:
-        raise DataError(
-            f"data/raw: expected a value in every row, some are empty: {', '.join(empty)}: run dvc repro collect again"
-        )
+    raw = as_documents(raw)
     found, table, shared, taken = _look(how, raw, None)
     counts = audit.tally(raw["text"].to_list(), found.spans, _gold(raw))
     return Result({"audit": table, "tags": shared.tags()}, {"counts": counts, "taken": taken})
@@ -72,7 +68,7 @@ def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataF
 
     Facts: `before` and `after`, the counts of these notes without and with them; `taken` of these notes.
     """
-    engine = make_engine(how)
+    engine, raw = make_engine(how), as_documents(raw)
     patient = pl.Series([engine.patient_tag(value) for value in raw["patient_id"]], dtype=pl.UInt64)
     rows = np.isin(patient.to_numpy(), foreign["patient"].to_numpy())
     some = raw.filter(pl.Series(rows))
@@ -91,40 +87,39 @@ def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataF
 
 
 def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.DataFrame) -> Result:
-    """The `records` of a shard without identifiers: records.DEIDENTIFIED, subgroups, `posterior`.
+    """The `records` of a shard without identifiers: records.deidentified, a question, subgroups, `posterior`.
 
     taken: of surrogates, the `taken` of all shards. No made-up name or place is a word of an identifier of the corpus, and no
     made-up code stands for another identifier of the same note. Raises LeakageError where a value is left.
     """
-    engine = make_engine(how)
-    texts, spans = raw["text"].to_list(), spans_of(engine, raw, table)
-    if how.style == "placeholder":
-        clean = list(map(replace, texts, spans))
-    else:
+    engine, documents = make_engine(how), as_documents(raw)
+    texts, spans = documents["text"].to_list(), spans_of(engine, raw, table)
+    writers: list[Write] = [replace] * raw.height
+    if how.style == "surrogate":
         words = frozenset(word for word in POOL if engine.digest("word", word) in taken)
         surrogates = Surrogates(how.key, how.dates, words)
-        clean = []
-        for text, some, patient in zip(texts, spans, raw["patient_id"], strict=True):
-            new = surrogates.replace(text, some, patient)
-            if audit.structured_left(text, some, new):  # by chance: this note is drawn again, and for itself
+        for row, (text, some, patient) in enumerate(zip(texts, spans, raw["patient_id"], strict=True)):
+            writers[row] = partial(surrogates.replace, patient=patient)
+            if audit.structured_left(text, some, writers[row](text, some)):  # by chance: drawn again, and for itself
                 own = words_of(text[start:end] for start, end, _ in some)
-                new = Surrogates(how.key, how.dates, words | own).replace(text, some, patient)
-            clean.append(new)
-        _check(how, raw, Deidentified(clean, spans, []))
-    return Result({"records": pseudonymous(raw, clean, engine, how.subgroup_columns)}, {})
+                writers[row] = partial(Surrogates(how.key, how.dates, words | own).replace, patient=patient)
+        clean = [write(text, some) for write, text, some in zip(writers, texts, spans, strict=True)]
+        _check(how, documents, Deidentified(clean, spans, []))
+    return Result({"records": pseudonymous(raw, write_fields(raw, spans, writers), how)}, {})
 
 
-def pseudonymous(raw: pl.DataFrame, clean: list[str], engine: Deidentifier, subgroups: tuple[str, ...]) -> pl.DataFrame:
+def pseudonymous(raw: pl.DataFrame, clean: dict[str, list[Any]], how: How) -> pl.DataFrame:
     """The records with clean texts, pseudonyms for record numbers, and the year of each date; no unknown column."""
+    engine, columns = make_engine(how), records.deidentified(how.task)
     year = pl.col("note_date").str.slice(0, 4)
     frame = raw.with_columns(
-        pl.Series("text", clean, dtype=pl.String),
+        *(pl.Series(name, values, dtype=raw.schema[name]) for name, values in clean.items()),
         pl.Series("note_id", [engine.pseudonym("note", value) for value in raw["note_id"]], dtype=pl.String),
         pl.Series("patient_id", [engine.pseudonym("patient", value) for value in raw["patient_id"]], dtype=pl.String),
         pl.when(year.str.contains(r"^\d{4}$")).then(year).alias("note_year"),
     )
-    extra = [name for name in (*subgroups, "posterior") if name in frame.columns and name not in records.DEIDENTIFIED]
-    return records.check(frame.select(*records.DEIDENTIFIED, *extra), records.DEIDENTIFIED, "deidentify")
+    extra = [name for name in ("question", *how.subgroup_columns, "posterior") if name in frame.columns and name not in columns]
+    return records.check(frame, columns, "data/deidentified").select(*columns, *extra)
 
 
 def spans_of(engine: Deidentifier, raw: pl.DataFrame, table: pl.DataFrame) -> list[list[Span]]:

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from dxtune.errors import DataError
+from dxtune.evaluation import baseline as baselines
 from dxtune.evaluation import metrics, weighted
-from dxtune.evaluation.bootstrap import bootstrap, interval
+from dxtune.evaluation.bootstrap import bootstrap, with_interval
+from dxtune.evaluation.checks import join_predictions
+from dxtune.evaluation.curves import all_curves
 from dxtune.evaluation.metrics import Floats, Labels
-from dxtune.evaluation.weighted import Statistic
-from dxtune.params import Evaluate
-
-SMALLEST_GROUP = 10  # patients; figures of smaller groups could point at persons
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups
+from dxtune.params import Evaluate, Params
 
 Figures = dict[str, object]
 
@@ -28,26 +28,51 @@ def matrix(frame: pl.DataFrame, column: str) -> Floats:
     return np.array(frame[column].to_list(), dtype=np.float64)
 
 
+def measure(
+    notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], params: Params
+) -> tuple[Figures, dict[str, pl.DataFrame]]:
+    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
+    settings, columns, train = params.evaluate, params.collect.subgroup_columns, notes["train"].sort("note_id")
+    validation = join_predictions(notes["validation"], predictions, "validation")
+    test = join_predictions(notes["test"], predictions, "test")
+    seen, classes = train["label_id"].to_numpy(), len(labels)
+    tfidf = baselines.tfidf(baselines.texts(train), seen, baselines.texts(test), classes, settings.seed)
+    majority = baselines.majority(seen, test.height, classes)
+    test = test.with_columns(pl.Series("tfidf", tfidf.tolist()), pl.Series("majority", majority.tolist()))
+
+    figures = assess(test, _points(test, settings.calibration_bins), labels, columns, settings)
+    sizes = {"notes": validation.height, "patients": validation["patient_id"].n_unique()}
+    figures["validation"] = sizes | _points(validation, settings.calibration_bins)
+    if "posterior" in test.columns:
+        figures["ceiling"] = ceiling(test)
+    tables = all_curves(test["label_id"].to_numpy(), matrix(test, "probabilities"), labels, settings.calibration_bins)
+    return tidy(figures), tables
+
+
+def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
+    from dxtune.evaluation.clinical_metric import ClinicalMetric  # loads torch, through evaluate
+
+    metric, references = ClinicalMetric(keep_in_memory=True), frame["label_id"].to_numpy()
+    return dict(metric.compute(predictions=matrix(frame, "probabilities"), references=references, bins=bins))
+
+
 def assess(
     frame: pl.DataFrame, points: Mapping[str, float], labels: Sequence[str], subgroup_columns: Sequence[str], settings: Evaluate
 ) -> Figures:
     """The figures under `test` (the `points` with intervals, classes, subgroups) and under `baseline`."""
     truth, probabilities, tfidf = frame["label_id"].to_numpy(), matrix(frame, "probabilities"), matrix(frame, "tfidf")
-    groups = _groups(frame, subgroup_columns)
+    groups = find_groups(frame, subgroup_columns)
     statistics = weighted.headline(truth, probabilities, settings.calibration_bins)
     statistics |= {"tfidf_accuracy": weighted.accuracy(truth, tfidf), "tfidf_macro_f1": weighted.macro_f1(truth, tfidf)}
-    statistics |= {f"group_{number}": _within(mask, statistics["accuracy"]) for number, (_, _, mask) in enumerate(groups)}
+    statistics |= by_group(groups, statistics["accuracy"])
     drawn = bootstrap(statistics, frame["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
 
     test: Figures = {"resamples": settings.bootstrap_resamples}
     test |= {"notes": frame.height, "patients": frame["patient_id"].n_unique()}
     for name, point in points.items():
-        test |= _with_interval(name, point, drawn[name])
+        test |= with_interval(name, point, drawn[name])
     test["per_class"] = _per_class(truth, probabilities, labels, drawn["class_f1"])
-    subgroups: dict[str, Figures] = {column: {} for column in subgroup_columns}
-    for number, (column, value, mask) in enumerate(groups):
-        subgroups[column][value] = _subgroup(frame.filter(mask), drawn[f"group_{number}"])
-    test["subgroups"] = subgroups
+    test["subgroups"] = assess_groups(frame, groups, subgroup_columns, _of_group, drawn)
     return {"test": test, "baseline": _baseline(truth, probabilities, tfidf, matrix(frame, "majority"), drawn)}
 
 
@@ -86,35 +111,14 @@ def _per_class(truth: Labels, probabilities: Floats, labels: Sequence[str], draw
     columns = zip(labels, *metrics.per_class(truth, probabilities), strict=True)
     return {
         label: {"precision": float(precision), "recall": float(recall), "notes": int(notes)}
-        | _with_interval("f1", float(f1), drawn[:, index])
+        | with_interval("f1", float(f1), drawn[:, index])
         for index, (label, precision, recall, f1, notes) in enumerate(columns)
     }
 
 
-def _groups(frame: pl.DataFrame, columns: Sequence[str]) -> list[tuple[str, str, pl.Series]]:
-    """Column, value and rows of every subgroup, sorted; an absent value is a group of its own."""
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise DataError(
-            f"collect.subgroup_columns names {missing}, which data/processed/test has not: correct it and run dvc repro"
-        )
-    filled = frame.with_columns(pl.col(columns).cast(pl.String).fill_null("not recorded")) if columns else frame
-    return [(column, value, filled[column] == value) for column in columns for value in filled[column].unique().sort()]
-
-
-def _subgroup(frame: pl.DataFrame, drawn: Floats) -> Figures:
-    """One subgroup's figures, or only that it is too small to show them."""
-    patients = frame["patient_id"].n_unique()
-    if patients < SMALLEST_GROUP:
-        return {"patients_below_10": 1}
-    truth, probabilities = frame["label_id"].to_numpy(), matrix(frame, "probabilities")
-    figures: Figures = {"notes": frame.height, "patients": patients, "macro_f1": metrics.macro_f1(truth, probabilities)}
-    return figures | _with_interval("accuracy", metrics.accuracy(truth, probabilities), drawn)
-
-
-def _within(mask: pl.Series, statistic: Statistic) -> Statistic:
-    rows = mask.to_numpy().astype(np.float64)
-    return lambda weights: statistic(weights * rows)
+def _of_group(rows: pl.DataFrame) -> dict[str, float]:
+    truth, probabilities = rows["label_id"].to_numpy(), matrix(rows, "probabilities")
+    return {"accuracy": metrics.accuracy(truth, probabilities), "macro_f1": metrics.macro_f1(truth, probabilities)}
 
 
 def _baseline(truth: Labels, probabilities: Floats, tfidf: Floats, majority: Floats, drawn: dict[str, Floats]) -> Figures:
@@ -122,14 +126,7 @@ def _baseline(truth: Labels, probabilities: Floats, tfidf: Floats, majority: Flo
     for name in ("accuracy", "macro_f1"):
         measure = getattr(metrics, name)
         model, linear = measure(truth, probabilities), measure(truth, tfidf)
-        figures |= _with_interval(f"tfidf_{name}", linear, drawn[f"tfidf_{name}"])
-        figures |= _with_interval(f"difference_{name}", model - linear, drawn[name] - drawn[f"tfidf_{name}"])
+        figures |= with_interval(f"tfidf_{name}", linear, drawn[f"tfidf_{name}"])
+        figures |= with_interval(f"difference_{name}", model - linear, drawn[name] - drawn[f"tfidf_{name}"])
         figures[f"majority_{name}"] = measure(truth, majority)
     return figures
-
-
-def _with_interval(name: str, value: float, drawn: Floats) -> Figures:
-    """The value, the ends of its interval, and in how many resamples it was undefined, where in any."""
-    found = interval(drawn)
-    undefined = {f"{name}_undefined_resamples": found.undefined} if found.undefined else {}
-    return {name: value, f"{name}_low": found.low, f"{name}_high": found.high, **undefined}

@@ -7,11 +7,20 @@ the label map; a class without a training note has probability 0.
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from dxtune.evaluation.metrics import Floats, Labels
+from dxtune.evaluation.multilabel import Matrix
+
+
+def texts(notes: pl.DataFrame) -> list[str]:
+    """What a linear model reads of each note: its question, where there is one, and its text."""
+    if "question" not in notes.columns:
+        return notes["text"].to_list()
+    return notes.select(pl.concat_str(pl.col("question").fill_null(""), "text", separator="\n")).to_series().to_list()
 
 
 def tfidf(texts: Sequence[str], labels: Labels, test_texts: Sequence[str], classes: int, seed: int) -> Floats:
@@ -20,13 +29,28 @@ def tfidf(texts: Sequence[str], labels: Labels, test_texts: Sequence[str], class
     >>> tfidf(["hot fever", "dry cough"], np.array([0, 1]), ["a cough"], classes=3, seed=0).argmax(axis=1).tolist()
     [1]
     """
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=1000, random_state=seed)
-    )
+    model = make_pipeline(_vectorizer(), _regression(seed))
     model.fit(texts, labels)
     probabilities = np.zeros((len(test_texts), classes))
     probabilities[:, model.classes_] = model.predict_proba(test_texts)
     return probabilities
+
+
+def tfidf_labels(texts: Sequence[str], truth: Matrix, others: Sequence[Sequence[str]], seed: int) -> list[Floats]:
+    """Probabilities of every label on its own, of the same linear model, for each list of other texts.
+
+    A label that all training notes have, or none, has the probability 1 or 0.
+    """
+    vectorizer = _vectorizer()
+    seen = vectorizer.fit_transform(texts)
+    vectors = [vectorizer.transform(list(some)) for some in others]
+    made = [np.tile(truth.mean(axis=0), (len(some), 1)) for some in others]
+    for index, column in enumerate(truth.T):
+        if 0 < column.sum() < len(column):
+            model = _regression(seed).fit(seen, column)
+            for probabilities, features in zip(made, vectors, strict=True):
+                probabilities[:, index] = model.predict_proba(features)[:, 1]
+    return made
 
 
 def majority(labels: Labels, notes: int, classes: int) -> Floats:
@@ -37,3 +61,11 @@ def majority(labels: Labels, notes: int, classes: int) -> Floats:
     """
     shares = np.bincount(labels, minlength=classes) / len(labels)
     return np.tile(shares, (notes, 1))
+
+
+def _vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+
+
+def _regression(seed: int) -> LogisticRegression:
+    return LogisticRegression(C=10, max_iter=1000, random_state=seed)

@@ -66,3 +66,14 @@ def interval(values: Floats) -> Interval:
         return Interval(float("nan"), float("nan"), len(values))
     low, high = np.quantile(defined, [0.025, 0.975])
     return Interval(float(low), float(high), len(values) - len(defined))
+
+
+def with_interval(name: str, value: float, drawn: Floats) -> dict[str, object]:
+    """The value, the ends of its interval, and in how many resamples it was undefined, where in any.
+
+    >>> with_interval("f1", 2.0, np.array([1.0, 2.0, 3.0]))
+    {'f1': 2.0, 'f1_low': 1.05, 'f1_high': 2.95}
+    """
+    found = interval(drawn)
+    undefined: dict[str, object] = {f"{name}_undefined_resamples": found.undefined} if found.undefined else {}
+    return {name: value, f"{name}_low": found.low, f"{name}_high": found.high, **undefined}

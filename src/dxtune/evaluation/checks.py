@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import polars as pl
 
 from dxtune.errors import DataError, LeakageError, ModelError
-from dxtune.evaluation.metrics import Floats
-from dxtune.records import PREDICTIONS
+from dxtune.records import Schema
 
 
 def check_leakage(splits: Mapping[str, pl.DataFrame]) -> None:
@@ -22,25 +20,24 @@ def check_leakage(splits: Mapping[str, pl.DataFrame]) -> None:
                 )
 
 
-def as_predictions(tokens: pl.DataFrame, split: str, probabilities: Floats) -> pl.DataFrame:
-    """The rows of predictions.parquet (records.PREDICTIONS) of one split: row i of `probabilities` is row i of `tokens`.
+def as_predictions(tokens: pl.DataFrame, split: str, made: pl.DataFrame, columns: Schema) -> pl.DataFrame:
+    """The rows of predictions.parquet (records.predictions) of one split: the notes of `tokens` with what was `made` of them.
 
-    Raises ModelError unless there is a row of finite numbers from 0 to 1 with the sum 1 for each note.
+    Raises ModelError unless there is one row a note, and each of its numbers is finite.
     """
-    if probabilities.ndim != 2 or len(probabilities) != tokens.height:
+    notes = tokens.unique("note_id", maintain_order=True)
+    if made["note_id"].to_list() != notes["note_id"].to_list():
         raise ModelError(
-            f"{split}: expected a row of probabilities for each of {tokens.height} notes, found {probabilities.shape}"
+            f"{split}: expected one prediction for each of {notes.height} notes, found {made.height}: report this bug"
         )
-    exact = probabilities.astype(np.float64)
-    good = np.isfinite(exact).all(axis=1) & (exact >= 0).all(axis=1) & np.isclose(exact.sum(axis=1), 1, atol=1e-3)
-    if not good.all():
-        wrong = tokens["note_id"][int(np.argmin(good))]
-        raise ModelError(
-            f"{split}: {(~good).sum()} notes, the first is {wrong}, have no probabilities that add to 1: train again"
-        )
-    ids = tokens.select("note_id", "patient_id", pl.lit(split).alias("split"), "label_id")
-    frame = ids.with_columns(pl.Series("probabilities", exact.tolist(), dtype=pl.List(pl.Float64)))
-    return frame.select(list(PREDICTIONS)).sort("note_id")
+    frame = notes.with_columns(pl.lit(split).alias("split"), *made.drop("note_id").get_columns()).select(list(columns))
+    numbers = frame.select("note_id", pl.selectors.float() | pl.selectors.by_dtype(pl.List(pl.Float64)))
+    for name in numbers.columns[1:]:
+        values = numbers.explode(name) if numbers.schema[name] == pl.List(pl.Float64) else numbers
+        wrong = values.filter(~pl.col(name).is_finite().fill_null(False))["note_id"].unique(maintain_order=True)
+        if len(wrong):
+            raise ModelError(f"{split}: {len(wrong)} notes, the first is {wrong[0]}, have no finite {name}: train again")
+    return frame.sort("note_id")
 
 
 def join_predictions(notes: pl.DataFrame, predictions: pl.DataFrame, split: str) -> pl.DataFrame:
@@ -56,17 +53,21 @@ def join_predictions(notes: pl.DataFrame, predictions: pl.DataFrame, split: str)
             f"without one, {len(unknown)} of no known note: data/tokens and data/processed differ, run dvc repro"
         )
     joined = notes.join(made, on="note_id", suffix="_predicted", validate="1:1").sort("note_id")
-    for column in ("patient_id", "label_id"):
+    known = [name for name in made.columns if f"{name}_predicted" in joined.columns]
+    for column in known:
         other = joined.filter(pl.col(column) != pl.col(f"{column}_predicted"))
         if other.height:
             raise DataError(
                 f"{split}: {other.height} notes, the first is {other['note_id'][0]}, have another {column} in data/tokens"
             )
-    return joined.drop("split", "patient_id_predicted", "label_id_predicted")
+    return joined.drop("split", *(f"{column}_predicted" for column in known))
 
 
 def check_labels(notes: pl.DataFrame, labels: list[str]) -> None:
-    """Raises ModelError unless the model's label names, in id order, are those of the notes."""
-    pairs = notes.select("label", "label_id").unique().rows()
-    if any(not 0 <= index < len(labels) or labels[index] != name for name, index in pairs):
+    """Raises ModelError unless the model's label names, in id order, are those of the notes. Notes without labels are fine."""
+    names, ids = ("labels", "label_ids") if "labels" in notes.columns else ("label", "label_id")
+    if ids not in notes.columns:
+        return
+    pairs = notes.select(names, ids).explode(names, ids) if names == "labels" else notes.select(names, ids)
+    if any(not 0 <= index < len(labels) or labels[index] != name for name, index in pairs.drop_nulls().unique().rows()):
         raise ModelError("the labels of the model are not those of data/processed, or in another order: run dvc repro train")

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from dxtune.evaluation.metrics import Floats, Labels, calibration_bins
+from dxtune.evaluation.metrics import Floats, Labels, calibration_bins, indicators
 
 GRID = np.linspace(0, 1, 101)
 
@@ -14,8 +14,7 @@ GRID = np.linspace(0, 1, 101)
 def roc(labels: Labels, probabilities: Floats) -> pl.DataFrame:
     """The mean over classes of the one-against-rest ROC curves at 101 false positive rates, and the corner (0, 0)."""
     curves = []
-    for index in range(probabilities.shape[1]):
-        truth = labels == index
+    for index, truth in enumerate(indicators(labels, probabilities.shape[1]).T):
         if truth.any() and not truth.all():
             wrong, right, _ = roc_curve(truth, probabilities[:, index], drop_intermediate=False)
             curves.append(np.interp(GRID, wrong, right))
@@ -25,7 +24,7 @@ def roc(labels: Labels, probabilities: Floats) -> pl.DataFrame:
 
 def precision_recall(labels: Labels, probabilities: Floats) -> pl.DataFrame:
     """The precision at 101 recalls, all classes pooled: at each, that of the highest threshold that reaches the recall."""
-    truth = np.eye(probabilities.shape[1])[labels]
+    truth = indicators(labels, probabilities.shape[1])
     precision, recall, _ = precision_recall_curve(truth.ravel(), probabilities.ravel())
     reaches = np.searchsorted(recall[::-1], GRID, side="left")
     return _table(recall=GRID, precision=precision[::-1][reaches])
@@ -42,6 +41,16 @@ def confusion(labels: Labels, probabilities: Floats, names: Sequence[str]) -> pl
     guess = probabilities.argmax(axis=1)
     rows = sorted((names[actual], names[predicted]) for actual, predicted in zip(labels, guess, strict=True))
     return pl.DataFrame(rows, schema={"actual": pl.String, "predicted": pl.String}, orient="row")
+
+
+def no_curves() -> dict[str, pl.DataFrame]:
+    """The tables of `all_curves` without a row, for what a task does not have: dvc.yaml names their files for every task."""
+    return {
+        "roc": _table(false_positive_rate=[], true_positive_rate=[]),
+        "precision_recall": _table(recall=[], precision=[]),
+        "calibration": _table(confidence=[], accuracy=[], notes=[]),
+        "confusion": pl.DataFrame(schema={"actual": pl.String, "predicted": pl.String}),
+    }
 
 
 def all_curves(labels: Labels, probabilities: Floats, names: Sequence[str], bins: int) -> dict[str, pl.DataFrame]:

@@ -3,7 +3,8 @@
 Every function takes `labels`, int (n,), and `probabilities`, float (n, classes); the predicted class is the most probable
 one, the lowest id among equals. A value that the sample does not define is NaN, never 0: a class that is neither in the
 labels nor predicted has no F1, one that is absent from the labels (or is all of them) has no AUROC, one that is absent
-has no average precision. Macro averages leave such classes out.
+has no average precision. Macro averages leave such classes out. What ranks notes class by class (macro AUROC, macro AUPRC)
+also takes labels as a matrix of 0 and 1, (n, classes), for notes with any number of them.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,15 @@ Labels = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 
 BINS = 10
+
+
+def indicators(labels: Labels, classes: int) -> npt.NDArray[np.bool_]:
+    """For each note and class whether it has it, (n, classes), from ids, (n,), or from a matrix.
+
+    >>> indicators(np.array([1, 0]), 2).tolist()
+    [[False, True], [True, False]]
+    """
+    return np.asarray(labels, dtype=bool) if labels.ndim == 2 else labels[:, None] == np.arange(classes)
 
 
 def softmax(logits: Floats) -> Floats:
@@ -143,8 +153,7 @@ def _f1(labels: Labels, probabilities: Floats, average: str) -> float:
 def _macro(labels: Labels, probabilities: Floats, score: Callable[..., Any], everywhere: bool) -> float:
     """The mean of a one-against-rest score over the classes in the sample; `everywhere`: also over one that is all of it."""
     values = []
-    for index in range(probabilities.shape[1]):
-        truth = labels == index
+    for index, truth in enumerate(indicators(labels, probabilities.shape[1]).T):
         if truth.any() and (everywhere or not truth.all()):
             values.append(float(score(truth.astype(int), probabilities[:, index])))
     return float(np.mean(values)) if values else float("nan")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dxtune.evaluation.metrics import BINS, Floats, Labels, brier_terms
+from dxtune.evaluation.metrics import BINS, Floats, Labels, brier_terms, indicators
 
 Statistic = Callable[[Floats], Floats]
 
@@ -22,23 +22,28 @@ def accuracy(labels: Labels, probabilities: Floats) -> Statistic:
     >>> statistic(np.array([[1.0, 1.0], [3.0, 1.0]])).tolist()
     [0.5, 0.75]
     """
-    return _mean((probabilities.argmax(axis=1) == labels).astype(float))
+    return mean((probabilities.argmax(axis=1) == labels).astype(float))
 
 
 def brier(labels: Labels, probabilities: Floats) -> Statistic:
     """A statistic (resamples,): the weighted mean squared error summed over classes."""
-    return _mean(brier_terms(labels, probabilities))
+    return mean(brier_terms(labels, probabilities))
 
 
 def class_f1(labels: Labels, probabilities: Floats) -> Statistic:
     """A statistic (resamples, classes): F1 = 2 tp / (true + predicted), from one matrix product of weights and indicators."""
     classes = probabilities.shape[1]
-    truth, guess = np.eye(classes)[labels], np.eye(classes)[probabilities.argmax(axis=1)]
-    indicators = np.hstack([2 * truth * guess, truth + guess])
+    return f1_of(np.eye(classes)[labels], np.eye(classes)[probabilities.argmax(axis=1)])
+
+
+def f1_of(truth: Floats, guess: Floats) -> Statistic:
+    """A statistic (resamples, classes) from who has a class and who is said to have it, both (rows, classes) of 0 and 1."""
+    classes = truth.shape[1]
+    sums_of = np.hstack([2 * truth * guess, truth + guess])
 
     def statistic(weights: Floats) -> Floats:
-        sums = weights @ indicators
-        return _ratio(sums[:, :classes], sums[:, classes:])
+        sums = weights @ sums_of
+        return ratio(sums[:, :classes], sums[:, classes:])
 
     return statistic
 
@@ -46,7 +51,7 @@ def class_f1(labels: Labels, probabilities: Floats) -> Statistic:
 def macro_f1(labels: Labels, probabilities: Floats) -> Statistic:
     """A statistic (resamples,): the mean F1 over the classes that a resample defines."""
     by_class = class_f1(labels, probabilities)
-    return lambda weights: _nanmean(by_class(weights))
+    return lambda weights: nanmean(by_class(weights))
 
 
 def macro_auroc(labels: Labels, probabilities: Floats) -> Statistic:
@@ -55,7 +60,7 @@ def macro_auroc(labels: Labels, probabilities: Floats) -> Statistic:
     def one(positive: Floats, negative: Floats) -> Floats:
         below = np.cumsum(negative, axis=1) - negative
         wins = np.einsum("rg,rg->r", positive, below + 0.5 * negative)
-        return _ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
+        return ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
 
     return _one_against_rest(labels, probabilities, one)
 
@@ -67,7 +72,7 @@ def macro_auprc(labels: Labels, probabilities: Floats) -> Statistic:
         found = np.cumsum(positive[:, ::-1], axis=1)
         marked = found + np.cumsum(negative[:, ::-1], axis=1)
         precision = np.divide(found, marked, out=np.zeros_like(found), where=marked > 0)
-        return _ratio(np.einsum("rg,rg->r", positive[:, ::-1], precision), found[:, -1])
+        return ratio(np.einsum("rg,rg->r", positive[:, ::-1], precision), found[:, -1])
 
     return _one_against_rest(labels, probabilities, one)
 
@@ -80,7 +85,7 @@ def ece(labels: Labels, probabilities: Floats, bins: int = BINS) -> Statistic:
     """
     confidence = probabilities.max(axis=1)
     gap = confidence - (probabilities.argmax(axis=1) == labels)
-    order, starts = _ties(confidence)
+    order, starts = ties(confidence)
 
     def statistic(weights: Floats) -> Floats:
         ranked = weights[:, order]
@@ -88,7 +93,7 @@ def ece(labels: Labels, probabilities: Floats, bins: int = BINS) -> Statistic:
         gaps = _from_zero(np.add.reduceat(ranked * gap[order], starts, axis=1))
         steps = np.arange(bins + 1) / bins
         at_edges = np.array([np.interp(steps * m[-1], m, g) for m, g in zip(mass, gaps, strict=True)])
-        return _ratio(np.abs(np.diff(at_edges, axis=1)).sum(axis=1), mass[:, -1])
+        return ratio(np.abs(np.diff(at_edges, axis=1)).sum(axis=1), mass[:, -1])
 
     return statistic
 
@@ -109,7 +114,8 @@ def headline(labels: Labels, probabilities: Floats, bins: int = BINS) -> dict[st
 
 def _one_against_rest(labels: Labels, probabilities: Floats, one: Callable[[Floats, Floats], Floats]) -> Statistic:
     """The mean over classes of `one`, which sees the weights of positives and negatives at each score, ascending."""
-    classes = [(labels == index, *_ties(probabilities[:, index])) for index in range(probabilities.shape[1])]
+    truths = indicators(labels, probabilities.shape[1]).T
+    classes = [(truth, *ties(probabilities[:, index])) for index, truth in enumerate(truths)]
 
     def statistic(weights: Floats) -> Floats:
         values = []
@@ -117,32 +123,32 @@ def _one_against_rest(labels: Labels, probabilities: Floats, one: Callable[[Floa
             ranked = weights[:, order]
             positive = np.add.reduceat(ranked * truth[order], starts, axis=1)
             values.append(one(positive, np.add.reduceat(ranked, starts, axis=1) - positive))
-        return _nanmean(np.stack(values, axis=1))
+        return nanmean(np.stack(values, axis=1))
 
     return statistic
 
 
-def _ties(score: Floats) -> tuple[Labels, Labels]:
+def ties(score: Floats) -> tuple[Labels, Labels]:
     """The ascending order of rows, and where each run of equal scores starts in it."""
     order = np.argsort(score, kind="stable")
     return order, np.flatnonzero(np.diff(score[order], prepend=-np.inf) > 0)
 
 
-def _mean(values: Floats) -> Statistic:
-    return lambda weights: _ratio(weights @ values, weights.sum(axis=1))
+def mean(values: Floats) -> Statistic:
+    return lambda weights: ratio(weights @ values, weights.sum(axis=1))
 
 
 def _from_zero(steps: Floats) -> Floats:
     return np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
     """above / below, NaN where below is 0."""
     ratio: Floats = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
     return ratio
 
 
-def _nanmean(values: Floats) -> Floats:
+def nanmean(values: Floats) -> Floats:
     """The mean over columns of what is defined, NaN for a row where nothing is."""
     defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1).astype(float))
+    return ratio(np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1).astype(float))

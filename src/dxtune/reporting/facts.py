@@ -3,7 +3,6 @@
 A figure that a stage did not give is left out, never made up: everything here takes what exists.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -15,9 +14,26 @@ import polars as pl
 
 from dxtune.errors import DataError
 from dxtune.reporting.figures import Estimate
+from dxtune.shards import read_json
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
-PLOTS = ("loss", "validation", "roc", "precision_recall", "calibration", "confusion", "participants")
+METRICS: Mapping[str, Mapping[str, type]] = {
+    "collect": {"rows": int, "records": int},
+    "deidentify": {"notes": int},
+    "preprocess": {"rows": int, "train": dict, "validation": dict, "test": dict},
+    "evaluate": {"test": dict},
+}
+"""What some metrics must be, where they are there: everything else is made from them."""
+PLOTS = {
+    "loss": ("step", "loss"),
+    "validation": ("epoch", "loss"),
+    "roc": ("false_positive_rate", "true_positive_rate"),
+    "precision_recall": ("recall", "precision"),
+    "calibration": ("confidence", "accuracy"),
+    "confusion": ("actual", "predicted"),
+    "participants": ("variable", "value", "train", "validation", "test"),
+}
+"""The tables that a report can show, and the columns that it reads."""
 SMALLEST_GROUP = 10
 
 NAMES = {
@@ -27,7 +43,31 @@ NAMES = {
     "ece": "Calibration error",
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "micro_auroc": "Micro AUROC",
+    "exact_match": "Exact match",
+    "token_f1": "Token F1",
+    "span_f1": "Span F1",
+    "span_match": "Exact spans",
+    "perplexity": "Perplexity",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "overlap": "Overlap in meaning",
+    "exact": "Exact short answers",
+    "cut_share": "Share of cut answers",
+    "phi_share": "Share that holds identifiers",
 }
+RANKED = ("micro_auroc", "macro_auroc", "macro_auprc", "exact_match", "brier", "ece")
+GENERATION = ("perplexity", "rouge_1", "rouge_2", "rouge_l", "overlap", "exact", "cut_share", "phi_share")
+RIVALS_OF_LABELS = ("TF-IDF + logistic", "Most frequent label")
+RIVALS = dict.fromkeys(("token_f1", "exact_match"), ("Likest sentence", "Never an answer"))
+RIVALS |= dict.fromkeys(("rouge_l", "rouge_1"), ("Response to the likest training prompt", ""))
+"""What a figure stands beside, where that is not RIVALS_OF_LABELS."""
+ORIGIN = ("dataset", "revision", "config", "files", "formats", "licence")
+"""Of the metrics of collect, what says where the notes came from, beside hashes and years."""
+SAMPLES = 8
+"""Answers that the report shows."""
 
 Values = Mapping[str, Any]
 
@@ -48,15 +88,43 @@ def read_facts(metrics: Path) -> Facts:
     stages = {}
     for stage in STAGES:
         file = metrics / f"{stage}.json"
-        try:
-            stages[stage] = json.loads(file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            raise DataError(f"expected the metrics of {stage} in {file}, found none: run dvc repro first") from None
+        stages[stage] = read_json(file)
+        if not isinstance(stages[stage], dict):
+            raise DataError(f"{file}: expected metrics by name, found none: run dvc repro again")
+        for name, kind in METRICS.get(stage, {}).items():
+            if not isinstance(value := stages[stage].get(name, kind()), kind):
+                raise DataError(
+                    f"{file}: {name}: expected a value of type {kind.__name__}, found {type(value).__name__}: "
+                    "run dvc repro again"
+                )
     text: dict[str, dict[str, type[pl.DataType]]] = {"confusion": {"actual": pl.String, "predicted": pl.String}}
     text["participants"] = dict.fromkeys(("variable", "value", "train", "validation", "test"), pl.String)
     files = {name: metrics / "plots" / f"{name}.csv" for name in PLOTS}
-    plots = {name: pl.read_csv(file, schema_overrides=text.get(name)) for name, file in files.items() if file.is_file()}
+    plots = {name: _read_plot(file, PLOTS[name], text.get(name)) for name, file in files.items() if file.is_file()}
     return Facts(stages, {name: table for name, table in plots.items() if table.height})
+
+
+def _read_plot(file: Path, columns: tuple[str, ...], types: Mapping[str, type[pl.DataType]] | None) -> pl.DataFrame:
+    try:
+        table = pl.read_csv(file, schema_overrides=types)
+    except pl.exceptions.PolarsError:  # its text quotes the file
+        table = pl.DataFrame()
+    if missing := [name for name in columns if name not in table.columns]:
+        raise DataError(
+            f"{file}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}: run dvc repro again"
+        )
+    return table
+
+
+def read_samples(predictions: Path) -> list[dict[str, Any]]:
+    """Prompts of the test split with reference and answer, the first by id; none where a task writes no text.
+
+    They are made from de-identified notes, and stand in the report alone: metrics hold no text.
+    """
+    if not predictions.is_file() or "answer" not in pl.read_parquet_schema(predictions):
+        return []
+    columns = ("prompt", "reference", "answer", "cut")
+    return pl.read_parquet(predictions).filter(split="test").sort("note_id").head(SAMPLES).select(columns).to_dicts()
 
 
 def estimate(values: Values, name: str, label: str, style: str = "other") -> Estimate | None:
@@ -66,13 +134,39 @@ def estimate(values: Values, name: str, label: str, style: str = "other") -> Est
     return Estimate(label, values[name], values.get(f"{name}_low"), values.get(f"{name}_high"), style)
 
 
+def headline(evaluate: Values) -> tuple[str, str]:
+    """The two figures that a report begins with: of question answering, generation, multilabel, or classification."""
+    test = evaluate.get("test", {})
+    if "token_f1" in test:
+        return "token_f1", "exact_match"
+    if "rouge_l" in test:
+        return "rouge_l", "rouge_1"
+    return ("micro_f1", "macro_f1") if "micro_f1" in test and "accuracy" not in test else ("accuracy", "macro_f1")
+
+
+def rival(name: str, linear: str) -> str:
+    """What stands beside a figure, within a sentence; `linear`: what the linear model on words is called there.
+
+    >>> rival("token_f1", "TF-IDF"), rival("accuracy", "TF-IDF")
+    ('the likest sentence', 'TF-IDF')
+    """
+    return f"the {RIVALS[name][0].lower()}" if name in RIVALS else linear
+
+
+def tiles(evaluate: Values) -> list[str]:
+    """The names of the other figures of the test split, in the order in which they are shown."""
+    shown = headline(evaluate)
+    return [name for name in (*RANKED, *GENERATION) if name in evaluate.get("test", {}) and name not in shown]
+
+
 def comparisons(evaluate: Values, name: str) -> list[Estimate]:
-    """The model's value of accuracy or macro_f1, that of each baseline, and the ceiling."""
+    """The model's value of a headline figure, that of each baseline, and the ceiling."""
     baseline, ceiling = evaluate.get("baseline", {}), evaluate.get("ceiling", {})
+    linear, simple = RIVALS.get(name, RIVALS_OF_LABELS)
     rows = [
         estimate(evaluate.get("test", {}), name, "This model", "model"),
-        estimate(baseline, f"tfidf_{name}", "TF-IDF + logistic"),
-        estimate(baseline, f"majority_{name}", "Most frequent label"),
+        estimate(baseline, f"tfidf_{name}", linear),
+        estimate(baseline, f"majority_{name}", simple),
         estimate(ceiling, name, "Best possible (Bayes)", "ceiling"),
     ]
     return [row for row in rows if row is not None]
@@ -86,11 +180,11 @@ def class_rows(evaluate: Values) -> list[dict[str, Any]]:
 
 def subgroup_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
     """The subgroups' rows by column; groups of fewer than ten patients only say that they are too small."""
-    columns = {}
+    first, columns = headline(evaluate)[0], {}
     for column, groups in sorted(evaluate.get("test", {}).get("subgroups", {}).items()):
         rows = []
         for value, figures in sorted(groups.items()):
-            small = "accuracy" not in figures or figures.get("patients", 0) < SMALLEST_GROUP
+            small = first not in figures or figures.get("patients", 0) < SMALLEST_GROUP
             rows.append({"value": value, "small": True} if small else {"value": value, "small": False, **figures})
         if rows:
             columns[column] = rows
@@ -112,6 +206,23 @@ def flow(facts: Facts) -> list[dict[str, Any]]:
         },
     ]
     return [step for step in steps if step["number"] is not None]
+
+
+def source_rows(collect: Values, source: str) -> list[tuple[str, str]]:
+    """Where the notes came from, as the source told it: name and value, such as a revision, hashes of files, licence, years.
+
+    >>> source_rows({"licence": "CC0-1.0", "first_year": 2011, "last_year": 2019, "rows": 3}, "hub")
+    [('Source', 'hub'), ('Licence', 'CC0-1.0'), ('Years', '2011 to 2019')]
+    """
+    rows = [("Source", source)]
+    rows += [(name.capitalize(), str(collect[name])) for name in ORIGIN if name in collect]
+    rows += [
+        (f"SHA-256{name[6:].replace('_', ' ')}", str(value)) for name, value in collect.items() if name.startswith("sha256")
+    ]
+    if "first_year" in collect:
+        shifted = ", shifted" if collect.get("years_shifted") == "yes" else ""
+        rows.append(("Years", f"{collect['first_year']} to {collect['last_year']}{shifted}"))
+    return rows
 
 
 def split_rows(preprocess: Values) -> list[dict[str, Any]]:

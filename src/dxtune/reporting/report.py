@@ -14,6 +14,8 @@ from dxtune.reporting import figures
 from dxtune.reporting.facts import Facts
 from dxtune.reporting.figures import Axis, Estimate, Line
 
+SCORES = {"accuracy": "second", "micro_f1": "second", "span_match": "second", "macro_f1": "line", "span_f1": "line"}
+"""Figures from 0 to 1 that are drawn by epoch, and how."""
 Chart = tuple[str, str, str, Markup]  # title, caption, CSS class of its width, figure
 
 
@@ -32,11 +34,13 @@ def environment() -> Environment:
 
 
 def count(value: Any) -> str:
-    """A whole number with thin spaces, empty where absent.
+    """A whole number with thin spaces, a count that is not shown (`<10`) as it is, empty where absent.
 
     >>> count(12345) == "12\u202f345"
     True
     """
+    if isinstance(value, str):
+        return value
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int | float) else ""
 
 
@@ -77,12 +81,13 @@ def words(value: Any) -> str:
     return str(value).replace("_", " ")
 
 
-def render_report(facts: Facts, params: Params) -> str:
-    """The page as text."""
+def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]] = ()) -> str:
+    """The page as text. samples: of `read_samples`."""
     evaluate = facts["evaluate"]
     classes, subgroups = views.class_rows(evaluate), views.subgroup_rows(evaluate)
     class_axis = _axis([row.get("f1_low", row.get("f1", 1.0)) for row in classes])
-    group_axis = _axis([row.get("accuracy_low", 1.0) for rows in subgroups.values() for row in rows])
+    first, second = views.headline(evaluate)
+    group_axis = _axis([row.get(f"{first}_low", 1.0) for rows in subgroups.values() for row in rows])
     return (
         environment()
         .get_template("report.html")
@@ -92,17 +97,17 @@ def render_report(facts: Facts, params: Params) -> str:
             model=params.model,
             source=params.collect.source,
             names=views.NAMES,
-            comparisons={
-                name: _comparison(facts, name) for name in ("accuracy", "macro_f1") if views.comparisons(evaluate, name)
-            },
+            headline=(first, second),
+            rival=views.rival(first, "TF-IDF"),
+            generation=views.GENERATION,
+            samples=samples,
+            tiles=views.tiles(evaluate),
+            comparisons={name: _comparison(facts, name) for name in (first, second) if views.comparisons(evaluate, name)},
             charts=_charts(facts),
             classes=[row | {"bar": _bar(row, "f1", row["label"], class_axis)} for row in classes],
             class_axis=class_axis,
             subgroups={
-                column: [
-                    row | {"bar": _bar(row, "accuracy", row["value"], group_axis, evaluate["test"].get("accuracy"))}
-                    for row in rows
-                ]
+                column: [row | {"bar": _bar(row, first, row["value"], group_axis, evaluate["test"].get(first))} for row in rows]
                 for column, rows in subgroups.items()
             },
             group_axis=group_axis,
@@ -139,7 +144,8 @@ def _charts(facts: Facts) -> list[dict[str, Any]]:
     made = {"roc": _roc, "precision_recall": _precision_recall, "calibration": _calibration, "loss": _loss}
     made |= {"validation": _validation, "confusion": _confusion}
     names = ("title", "caption", "size", "svg")
-    return [dict(zip(names, draw(facts, facts.plots[name]), strict=True)) for name, draw in made.items() if name in facts.plots]
+    there = {name: table for name, table in facts.plots.items() if name != "validation" or {*SCORES} & {*table.columns}}
+    return [dict(zip(names, draw(facts, there[name]), strict=True)) for name, draw in made.items() if name in there]
 
 
 def _roc(facts: Facts, table: pl.DataFrame) -> Chart:
@@ -175,7 +181,7 @@ def _loss(facts: Facts, table: pl.DataFrame) -> Chart:
 
 def _validation(facts: Facts, table: pl.DataFrame) -> Chart:
     epochs = table["epoch"].to_list()
-    drawn = [(name, style) for name, style in (("accuracy", "second"), ("macro_f1", "line")) if name in table.columns]
+    drawn = [(name, style) for name, style in SCORES.items() if name in table.columns]
     last = {name: table[name].to_list()[-1] for name, _ in drawn}
     lowest = min((value for name, _ in drawn for value in table[name].to_list()), default=0.0)
     lines = [

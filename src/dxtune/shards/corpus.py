@@ -10,12 +10,15 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dxtune.errors import DataError
+from dxtune.records import Schema, check
 
 ROWS_PER_SHARD = 4_000
 """About 10 MB of notes of 2,400 characters: enough that starting a task costs nothing beside it, little enough that a worker
@@ -119,12 +122,16 @@ def read_bytes(path: str) -> bytes:
 def shards_of(folder: Path | str) -> dict[str, int]:
     """The rows of each shard of a corpus, by file name, in order. Raises DataError where it is absent or unfinished."""
     try:
-        manifest = json.loads(read_bytes(join(folder, MANIFEST)))
+        shards = json.loads(read_bytes(join(folder, MANIFEST)))["shards"]
+        return dict(sorted((name, int(rows)) for name, rows in shards.items()))
     except FileNotFoundError:
         raise DataError(
             f"expected a finished corpus in {folder}, found no manifest.json there: run dvc repro (or dvc pull) first"
         ) from None
-    return dict(sorted(manifest["shards"].items()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(
+            f"{join(folder, MANIFEST)}: expected the rows of each shard as JSON, found something else: run dvc repro again"
+        ) from None
 
 
 def count_rows(folder: Path | str) -> int:
@@ -140,11 +147,21 @@ def read_shard(folder: Path | str, name: str, rows: int, columns: Sequence[str] 
         table = pq.ParquetFile(source).read(columns=list(columns) if columns is not None else None)
     except FileNotFoundError:
         raise DataError(f"{path} is in the manifest but not in the folder: run dvc repro (or dvc pull) again") from None
+    except (pa.ArrowException, OSError):  # its text could quote what stands there
+        raise DataError(f"{path}: expected a whole parquet file, found another or a part of one: run dvc repro again") from None
     if table.num_rows != rows:
         raise DataError(f"{path}: the manifest says {rows} rows, found {table.num_rows}: run dvc repro again")
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file that a stage wrote holds. Raises DataError where it is absent or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise DataError(f"{path}: expected a JSON file, found none: run dvc repro (or dvc pull) first") from None
 
 
 def iter_shards(folder: Path | str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -158,6 +175,6 @@ def read_columns(folder: Path | str, columns: Sequence[str]) -> pl.DataFrame:
     return pl.concat([frame for _, frame in iter_shards(folder, columns)])
 
 
-def read_corpus(folder: Path | str) -> pl.DataFrame:
-    """All rows of a corpus in order. Raises DataError where it is absent, unfinished or not what its manifest says."""
-    return pl.concat([frame for _, frame in iter_shards(folder)])
+def read_corpus(folder: Path | str, schema: Schema | None = None) -> pl.DataFrame:
+    """All rows of a corpus in order. Raises DataError where it is absent, unfinished, or not as manifest and `schema` say."""
+    return pl.concat([check(frame, schema or {}, join(folder, name)) for name, frame in iter_shards(folder)])

@@ -14,6 +14,7 @@ import polars as pl
 
 from dxtune.errors import DataError
 from dxtune.params import Data
+from dxtune.records import Schema, check
 from dxtune.shards import cache, code, workers
 from dxtune.shards.corpus import assemble, join, read_bytes, read_shard, shards_of, to_parquet
 from dxtune.shards.progress import Progress
@@ -30,7 +31,7 @@ class Result(NamedTuple):
     facts: dict[str, Any]
 
 
-def map_shards(
+def map_shards(  # noqa: PLR0913 (by name, all but three)
     fn: Callable[..., Result],
     source: Path | str | Sequence[Path | str],
     targets: Mapping[str, Path],
@@ -40,6 +41,7 @@ def map_shards(
     data: Data,
     cache_folder: Path,
     only: Collection[str] | None = None,
+    schema: Schema | None = None,
 ) -> list[dict[str, Any]]:
     """The facts of each shard of `source`, in its order, once `targets` hold what `fn` made of them.
 
@@ -48,8 +50,9 @@ def map_shards(
     and `settings` alone (`versions` of packages other than polars and pyarrow belong there): a shard that was made before, in
     whatever run, is not made again. It must not return PHI: that is kept in `cache_folder`/<stage>/ (Paths.shard_cache).
     source: folders, or fsspec URLs of folders. targets: of each table the corpus that it goes to, written when all shards are
-    done; tables that are not named there are kept in the cache alone. only: names of shards, if not all.
-    Raises what fn raises; then the targets are as they were, and what is finished is kept.
+    done; tables that are not named there are kept in the cache alone. only: names of shards, if not all. schema: what each
+    shard of the first source must have (records.check), looked at before it is given to fn.
+    Raises DataError where it has not, and what fn raises; then the targets are as they were, and what is finished is kept.
     """
     sources = [source] if isinstance(source, Path | str) else list(source)
     rows = [shards_of(each) for each in sources]
@@ -69,7 +72,7 @@ def map_shards(
     ]
     with Progress(stage, sum(rows[0][name] for name in names)) as progress:
         progress.skip(sum(rows[0][name] for name in done))
-        for number, (tables, facts) in _call(partial(_make, fn), jobs, data):
+        for number, (tables, facts) in _call(partial(_make, fn, dict(schema or {})), jobs, data):
             name = names[number]
             done[name] = cache.keep(cache_folder / stage / keys[name], tables, facts)
             progress.add(rows[0][name])
@@ -97,9 +100,11 @@ def _call(fn: Callable[..., Any], jobs: Iterable[workers.Job], data: Data) -> It
 
 
 def _make(
-    fn: Callable[..., Result], shards: Sequence[tuple[str, str, int]]
+    fn: Callable[..., Result], schema: Schema, shards: Sequence[tuple[str, str, int]]
 ) -> tuple[dict[str, tuple[bytes, int]], dict[str, Any]]:
     """The tables of one shard as parquet files with their rows, and its facts as JSON gives them back."""
-    result = fn(*(read_shard(*shard) for shard in shards))
+    frames = [read_shard(*shard) for shard in shards]
+    check(frames[0], schema, join(*shards[0][:2]))
+    result = fn(*frames)
     facts: dict[str, Any] = json.loads(json.dumps(result.facts, allow_nan=False))
     return {name: (to_parquet(table), table.height) for name, table in result.tables.items()}, facts

@@ -106,8 +106,8 @@ def _write(folder: str, schema: Mapping[str, Any], number: int, piece: Piece) ->
             f"expected {piece.rows} rows in, found {batch.records.height} records and {batch.quarantine.height} in quarantine: "
             "report this bug"
         )
-    records.check(batch.records, schema, "collect")
-    records.check(batch.quarantine, records.QUARANTINE, "collect: quarantine")
+    records.check(batch.records, schema, "data/raw")
+    records.check(batch.quarantine, records.QUARANTINE, "data/raw/quarantine", records.QUARANTINE_FILLED)
     with private():
         for frame, path in zip(batch, _files(Path(folder), number), strict=True):
             path.parent.mkdir(exist_ok=True)

@@ -46,17 +46,28 @@ def run(params: Params, paths: Paths) -> None:
     except DataError:
         (paths.raw / "manifest.json").unlink()  # finished pieces stay, but this is no corpus to work with
         raise
-    write_json({**source.facts(settings), **metrics}, paths.metrics / "collect.json")
+    write_json({**years(paths.raw), **source.facts(settings), **metrics}, paths.metrics / "collect.json")
+
+
+def years(raw: Path) -> dict[str, int]:
+    """The first and the last year of the notes' dates, where there are any: no other part of a date leaves data/raw."""
+    year = pl.col("note_date").str.extract(r"^(\d{4})").cast(pl.Int64)
+    found = [frame.select(first=year.min(), last=year.max()) for _, frame in iter_shards(raw, ["note_date"])]
+    first, last = pl.concat(found).select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return {} if first is None else {"first_year": first, "last_year": last}
 
 
 def check(raw: Path, rows: int, settings: Collect, task: str) -> dict[str, int]:
     """The counts of a corpus of records. Raises DataError where it cannot be trained on. Memory: 24 bytes a record."""
     counts: Counter[str] = Counter()
-    for _, quarantine in iter_shards(raw / store.QUARANTINE, ["reason"]):
+    first = ""
+    for _, quarantine in iter_shards(raw / store.QUARANTINE, ["file", "row", "reason"]):
         counts.update(quarantine["reason"].to_list())
+        for file, row, reason in quarantine.filter(~pl.col("reason").str.starts_with(records.LEFT_OUT)).head(1).iter_rows():
+            first = first or f"row {row} of {file}, {reason}"
     left_out = {reason: counts[reason] for reason in sorted(counts) if reason.startswith(records.LEFT_OUT)}
     unusable = {reason: counts[reason] for reason in sorted(counts) if reason not in left_out}  # not chosen to be left out
-    check_quarantine(unusable, rows, settings)
+    check_quarantine(unusable, first, rows, settings)
     notes = hashes(raw, pl.col("note_id"))
     check_ids(notes, raw, settings)
     metrics = {"rows": rows, "records": len(notes), "quarantined": sum(unusable.values())}
@@ -93,14 +104,15 @@ def check_ids(notes: npt.NDArray[np.uint64], raw: Path, settings: Collect) -> No
             seen[note_id] = place
 
 
-def check_quarantine(reasons: dict[str, int], rows: int, settings: Collect) -> None:
-    """Raises DataError where more rows are unusable than collect.max_quarantined_share allows."""
+def check_quarantine(reasons: dict[str, int], first: str, rows: int, settings: Collect) -> None:
+    """Raises DataError where more rows are unusable than collect.max_quarantined_share allows; says where the first is."""
     unusable = sum(reasons.values())
     if unusable > settings.max_quarantined_share * rows:
         counts = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
         raise DataError(
-            f"expected at most {settings.max_quarantined_share:.1%} unusable rows, found {unusable} of {rows} ({counts}): "
-            "correct them in the source, or raise collect.max_quarantined_share if they may be left out"
+            f"expected at most {settings.max_quarantined_share:.1%} unusable rows, found {unusable} of {rows} ({counts}); "
+            f"the first is {first}; all are listed in data/raw/quarantine: correct them in the source, "
+            "or raise collect.max_quarantined_share if they may be left out"
         )
 
 

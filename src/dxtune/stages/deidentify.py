@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from dxtune import records
 from dxtune.deid import audit, key
 from dxtune.deid.carried import find_foreign
 from dxtune.deid.shard import How, carry_shard, find_shard, make_engine, replace_shard
@@ -35,13 +36,14 @@ def run(params: Params, paths: Paths) -> None:
     secret = key.public_key() if public else key.recorded_key(paths.root)
     vote = (settings.vote, settings.vote_model, settings.vote_revision, str(paths.root))
     columns = (params.collect.identifier_columns, params.collect.subgroup_columns)
-    how = How(secret, settings.style, settings.dates, *vote, *columns)
+    how = How(secret, settings.style, settings.dates, *vote, *columns, params.task)
     run_map: dict[str, Any] = {"data": params.data, "cache_folder": paths.shard_cache}
     run_map |= {"stage": "deidentify", "settings": made_with(how)}
 
     shutil.rmtree(work, ignore_errors=True)
     found = {"audit": work / "audit", "tags": work / "tags"}
-    facts = map_shards(partial(find_shard, how), paths.raw, found, **run_map)
+    schema = {**records.columns(params.task), **dict.fromkeys((*columns[0], *columns[1]), pl.String)}
+    facts = map_shards(partial(find_shard, how), paths.raw, found, schema=schema, **run_map)
     counts = Counter[str]()
     for shard in facts:
         counts.update(shard["counts"])

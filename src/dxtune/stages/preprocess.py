@@ -17,7 +17,7 @@ from dxtune import records, shards
 from dxtune.corpus import boilerplate, narrow, parts, review
 from dxtune.corpus.decide import decide
 from dxtune.corpus.label_errors import find_label_errors
-from dxtune.corpus.profile import describe, exclusions, table_one
+from dxtune.corpus.profile import count_labels, describe, exclusions, table_one
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
@@ -36,10 +36,11 @@ def run(params: Params, paths: Paths) -> None:
     )
     rows = shards.count_rows(paths.deidentified)
 
-    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {})]
+    schema = {**records.deidentified(params.task), **dict.fromkeys(subgroups, pl.String)}
+    counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {}, schema=schema)]
     lines = boilerplate.find_boilerplate(counts, rows)
-    cleaning = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
-    by_shard(cleaning, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
+    prepare = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
+    by_shard(prepare, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
 
     read = shards.shards_of(paths.deidentified)
     short = parts.read_quarantine(work / "quarantine", read)
@@ -50,6 +51,7 @@ def run(params: Params, paths: Paths) -> None:
         raise DataError(f"expected {rows} rows out (splits, quarantined, duplicates), found {rows_out}: report this bug")
     metrics: dict[str, Any] = {"rows": rows, "quarantined": quarantine.height, "boilerplate_lines": len(lines)}
     metrics |= decisions.facts | {split: describe(notes.filter(split=split)) for split in SPLITS}
+    metrics["labels"] = count_labels(notes, decisions.facts["labels"])
     texts = review.read_sample(notes, work / "notes")
     metrics |= review.measure_drift(notes, texts, decisions.facts["labels"])
 
@@ -68,9 +70,13 @@ def run(params: Params, paths: Paths) -> None:
     by_shard(partial(parts.divide_shard, columns), [work / "notes", work / "decided"], targets)
     shards.write_parquet(quarantine.drop("patient_id"), paths.processed / "quarantine.parquet")
     shards.write_json(labels, paths.processed / "labels.json")
+    cleaning = {"boilerplate": lines, "drop_sections": settings.drop_sections}  # goes with the model: it asks for the same
+    shards.write_json(cleaning, paths.processed / "cleaning.json")
     metrics |= {"label_leaks": leaks.height, "leaked_share": leaked}
     shards.write_json(metrics, paths.metrics / "preprocess.json")
-    patients = pl.concat([shards.read_columns(work / "narrow", ["note_id", "patient_id"]), short.select("note_id", "patient_id")])
+    patients = pl.concat(
+        [shards.read_columns(work / "narrow", ["note_id", "patient_id"]), short.select("note_id", "patient_id")]
+    )
     shards.write_text(table_one(notes, subgroups).write_csv(), paths.metrics / "plots/participants.csv")
     shards.write_text(exclusions(quarantine, decisions.dropped, patients).write_csv(), paths.metrics / "plots/exclusions.csv")
     shutil.rmtree(work)

@@ -3,14 +3,14 @@
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.reporting.cards import render_data_card, render_model_card
-from dxtune.reporting.facts import read_facts
+from dxtune.reporting.facts import read_facts, read_samples
 from dxtune.reporting.report import render_report
 from dxtune.shards import write_text
 
 
 def run(params: Params, paths: Paths) -> None:
-    """Writes model_card.md, data_card.md and report.html into reports/, from the metrics alone."""
+    """Writes model_card.md, data_card.md and report.html into reports/, from the metrics; answers from the predictions."""
     facts = read_facts(paths.metrics)
     write_text(render_model_card(facts, params), paths.reports / "model_card.md")
     write_text(render_data_card(facts, params), paths.reports / "data_card.md")
-    write_text(render_report(facts, params), paths.reports / "report.html")
+    write_text(render_report(facts, params, read_samples(paths.predictions)), paths.reports / "report.html")

@@ -7,66 +7,68 @@ in .cache/checkpoints, under a hash of everything that made them: a killed run g
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from dxtune import tasks, training
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.records import TOKENS, check
-from dxtune.shards import read_corpus, write_json, write_text
-from dxtune.training.base_model import find_base_model, pad_token_id, weights_sha256
+from dxtune.records import tokens
+from dxtune.shards import read_corpus, read_json, write_json, write_text
+from dxtune.training import processes
+from dxtune.training.base_model import find_base_model, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
+from dxtune.training.provenance import BASE, provenance
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the fine-tuned model with its tokenizer, label map and settings."""
+    processes.join(params.train.processes, params.train.threads)
     prepare(params.train.threads, params.train.seed)  # before torch allocates
-    from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
-    from dxtune.tasks import classification
     from dxtune.training.attention import use_fast_attention
+    from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
 
+    task = tasks.find_task(params.task)
     base = find_base_model(params.model)
     precision = resolve_precision(params.train.precision)
-    labels: list[str] = json.loads((paths.tokens / "labels.json").read_text(encoding="utf-8"))
-    train, validation = (
-        check(read_corpus(paths.tokens / name), TOKENS, f"data/tokens/{name}") for name in ("train", "validation")
-    )
+    labels: list[str] = read_json(paths.tokens / "labels.json")
+    columns = tokens(params.task)
+    train, validation = (read_corpus(paths.tokens / name, columns) for name in ("train", "validation"))
 
-    model = classification.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
+    if params.train.packing:
+        train = task.pack(train, params.tokenize.max_tokens)
+    model = task.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
         use_fast_attention(model.encoder)
     pad_id = pad_token_id(base)
-    classification.fit_head(model, train["input_ids"].to_list(), train["label_id"].to_numpy(), pad_id, precision == "bf16")
-
-    def score(truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        probabilities = softmax(logits)
-        return {"macro_f1": macro_f1(truth, probabilities), "accuracy": accuracy(truth, probabilities)}
-
+    task.fit_head(model, train, pad_id, precision == "bf16")
+    model.encoder = adapt(model.encoder, params.model)
+    collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
     checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
-    fitted = fit(
-        model, lambda rows: classification.pad(rows, pad_id), train, validation, score, params.train, precision, checkpoints
-    )
+    score = task.scorer(validation)
+    fitted = fit(model, collate, train, validation, score, params.train, precision, checkpoints)
+    if not processes.is_first():
+        return
 
+    model.encoder = merge(model.encoder)
     aside = paths.model.with_name(".final.part")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(paths.tokens / "tokenizer", aside)
-    source = {
-        "base_model": params.model.name,
-        "base_model_revision": params.model.revision,
-        "base_model_sha256": weights_sha256(base),
-    }
-    settings = source | {"pad_token_id": pad_id, "max_tokens": params.tokenize.max_tokens, "precision": precision}
-    classification.save(model, aside, labels, settings)
+    source = provenance(params, base, paths.tokens, labels)
+    tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
+    settings = source | tokenized | {"task": params.task, "pad_token_id": pad_id, "precision": precision}
+    settings["cleaning"] = read_json(paths.tokens / "cleaning.json")
+    settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
+    settings |= task.fit(model.eval(), validation, pad_id, precision == "bf16")
+    task.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)
     aside.rename(paths.model)
 
-    write_json(fitted.metrics | source | {"precision": precision, "pooling": model.pooling}, paths.metrics / "train.json")
+    facts = {name: source[name] for name in BASE} | {"precision": precision, "pooling": model.pooling}
+    write_json(fitted.metrics | facts, paths.metrics / "train.json")
     write_text(fitted.loss.write_csv(), paths.metrics / "plots/loss.csv")
     write_text(fitted.validation.write_csv(), paths.metrics / "plots/validation.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)

@@ -1,71 +1,51 @@
-"""Classification: a note gets one of the labels. The model, its batches, and how it is saved and loaded."""
+"""Classification: a note, or a question about one, gets one of the labels."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
-from torch import nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModel
 
-from dxtune.errors import ModelError
+from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
+from dxtune.params import Params
+from dxtune.tasks import encoder
+from dxtune.tasks.encoder import NoteModel, save
+from dxtune.tasks.notes import mean_by_note
 
-WEIGHTS = "model.safetensors"
-SETTINGS = "dxtune.json"
+__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", "predict", "save", "scorer"]
+
 HEAD_C = 0.1
 """Inverse strength of the head's L2 penalty: little enough that fine-tuning still has something to learn from."""
-BATCH_TOKENS = 8192
-"""Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
 
 
-class NoteClassifier(nn.Module):
-    """An encoder and a linear head over one vector a note.
+@dataclass(frozen=True)
+class Prediction:
+    """One note's answer: the likeliest label and every label's probability."""
 
-    pooling: `mean` of the token vectors, or the checkpoint's own trained `pooler` over the first one.
-    """
+    label: str
+    probabilities: dict[str, float]
 
-    def __init__(self, encoder: Any, pooling: str, labels: int) -> None:
-        super().__init__()
-        self.encoder, self.pooling = encoder, pooling
-        self.dropout = nn.Dropout(getattr(encoder.config, "hidden_dropout_prob", 0.0))
-        self.head = nn.Linear(encoder.config.hidden_size, labels)
-        nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
-        nn.init.zeros_(self.head.bias)
-
-    def forward(
-        self,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        labels: torch.Tensor | None = None,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> dict[str, torch.Tensor]:
-        """`logits` (batch, labels) and, with labels, `loss`: the mean cross-entropy over the whole effective batch.
-
-        With gradient accumulation, `num_items_in_batch` counts the notes of all micro-batches, and the losses add up.
-        """
-        logits = self.head(self.dropout(self.pool(input_ids, attention_mask))).float()
-        if labels is None:
-            return {"logits": logits}
-        count = len(labels) if num_items_in_batch is None else num_items_in_batch
-        return {"loss": functional.cross_entropy(logits, labels, reduction="sum") / count, "logits": logits}
-
-    def pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """One vector a note, (batch, hidden size): what the head sees."""
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
-        if self.pooling == "pooler":
-            vectors: torch.Tensor = output.pooler_output
-            return vectors
-        weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
-        mean: torch.Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
-        return mean
+    def __str__(self) -> str:
+        """A line a label, likeliest first."""
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return "\n".join(f"{probability:.4f}  {label}" for label, probability in ranked)
 
 
-def fit_head(model: NoteClassifier, ids: list[list[int]], labels: np.ndarray, pad_id: int, bf16: bool) -> None:
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The sum of the notes' cross-entropies."""
+    return functional.cross_entropy(logits, labels, reduction="sum")
+
+
+def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: float) -> NoteModel:
+    """The base model in a folder with a fresh head for so many labels."""
+    return encoder.build(base, encoder.pooling_of(base), labels, cross_entropy, hidden_dropout, attention_dropout)
+
+
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
     """Sets the head to the logistic regression on the vectors of the untouched encoder.
 
     Fine-tuning from a random head first bends the encoder towards noise; from a fitted one it keeps what it knew, and needs
@@ -73,8 +53,8 @@ def fit_head(model: NoteClassifier, ids: list[list[int]], labels: np.ndarray, pa
     """
     from sklearn.linear_model import LogisticRegression
 
-    vectors = in_batches(model.eval().pool, ids, pad_id, bf16)
-    probe = LogisticRegression(C=HEAD_C, max_iter=1000).fit(vectors, labels)
+    vectors = encoder.by_row(model.eval().pool, tokens, pad_id, bf16)
+    probe = LogisticRegression(C=HEAD_C, max_iter=1000).fit(vectors, tokens["label_id"].to_numpy())
     if len(probe.classes_) == len(model.head.bias) > 2:
         with torch.no_grad():
             model.head.weight.copy_(torch.from_numpy(probe.coef_))
@@ -82,101 +62,54 @@ def fit_head(model: NoteClassifier, ids: list[list[int]], labels: np.ndarray, pa
     model.train()
 
 
-def in_batches(
-    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ids: list[list[int]], pad_id: int, bf16: bool
-) -> np.ndarray:
-    """What `function` (input_ids, attention_mask) gives for each note, (notes, size) float64, in the order of `ids`.
-
-    Notes of like length go together, so padding is little; no gradients.
-    """
-    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-    parts, start = [], 0
-    while start < len(order):
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * len(ids[order[end]]) <= BATCH_TOKENS:
-            end += 1
-        batch = pad([{"input_ids": ids[i]} for i in order[start:end]], pad_id)
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            parts.append(function(batch["input_ids"], batch["attention_mask"]).double().numpy())
-        start = end
-    result = np.empty((len(ids), parts[0].shape[1] if parts else 0))
-    if parts:
-        result[order] = np.concatenate(parts)
-    return result
+def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
+    """A batch with `labels` (batch,), the ids."""
+    return encoder.pad(rows, pad_id) | {"labels": torch.tensor([row["label_id"] for row in rows])}
 
 
-def pooling_of(folder: Path) -> str:
-    """`pooler` where the checkpoint's pooler was trained, else `mean`.
+def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]:
+    """A function from the logits of validation's rows, in their order, to figures by note."""
+    truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
 
-    A sentence-transformers checkpoint carries a pooler that its training never touched; its card says mean.
-    """
-    if (folder / "modules.json").is_file():
-        return "mean"
-    with safe_open(folder / WEIGHTS, framework="pt") as weights:
-        return "pooler" if any(name.endswith("pooler.dense.weight") for name in weights.keys()) else "mean"  # noqa: SIM118
+    def score(logits: np.ndarray) -> dict[str, float]:
+        probabilities = softmax(mean_by_note(validation["note_id"], logits)[1])
+        return {"macro_f1": macro_f1(truth, probabilities), "accuracy": accuracy(truth, probabilities)}
 
-
-def build(folder: Path, labels: int, hidden_dropout: float, attention_dropout: float) -> NoteClassifier:
-    """The base model in a folder with a fresh head, in fp32. Seed torch before: the head is random."""
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    for name, value in (("hidden_dropout_prob", hidden_dropout), ("attention_probs_dropout_prob", attention_dropout)):
-        if hasattr(config, name):
-            setattr(config, name, value)
-    encoder = AutoModel.from_pretrained(
-        folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
-    )
-    return _classifier(encoder, pooling_of(folder), labels)
+    return score
 
 
-def save(model: NoteClassifier, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:
-    """Writes the model's config, weights, labels and settings: with the tokenizer, all that is needed to use it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = model.encoder.config.to_dict()
-    config.pop("_name_or_path", None)
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    save_file(
-        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
-    )
-    (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / SETTINGS).write_text(
-        json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+    """Nothing: the likeliest label needs no threshold."""
+    return {}
 
 
-def load(folder: Path) -> tuple[NoteClassifier, list[str], dict[str, Any]]:
-    """The model that `save` wrote, its labels in id order, and its settings. Raises ModelError where they do not fit."""
-    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
-    labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-    settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
-    model = _classifier(encoder, settings["pooling"], len(labels))
-    weights = load_file(folder / WEIGHTS)
-    if weights["head.weight"].shape[0] != len(labels):
-        raise ModelError(
-            f"{folder}: labels.json has {len(labels)}, the head {weights['head.weight'].shape[0]} outputs: run dvc repro"
-        )
-    model.load_state_dict(weights)
-    return model.eval(), labels, settings
+def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
+    """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
+    logits = encoder.by_row(lambda **batch: model(**batch)["logits"], tokens, settings["pad_token_id"], bf16)
+    notes, means = mean_by_note(tokens["note_id"], logits)
+    probabilities = pl.Series("probabilities", softmax(means).tolist(), dtype=pl.List(pl.Float64))
+    return pl.DataFrame([notes, probabilities])
 
 
-def pad(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    """A batch: input_ids and attention_mask (batch, longest, up to a multiple of 8), and labels where the rows have them."""
-    length = -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
-    ids = np.full((len(rows), length), pad_id, dtype=np.int64)
-    mask = np.zeros((len(rows), length), dtype=np.int64)
-    for i, row in enumerate(rows):
-        ids[i, : len(row["input_ids"])] = row["input_ids"]
-        mask[i, : len(row["input_ids"])] = 1
-    batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-    if "label_id" in rows[0]:
-        batch["labels"] = torch.tensor([row["label_id"] for row in rows])
-    return batch
+def answers(
+    predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]
+) -> list[Prediction]:
+    """A Prediction for each row of `predict`."""
+    return [
+        Prediction(labels[int(np.argmax(row))], dict(zip(labels, np.round(row, 6).tolist(), strict=True)))
+        for row in predictions["probabilities"].to_list()
+    ]
 
 
-def _classifier(encoder: Any, pooling: str, labels: int) -> NoteClassifier:
-    if pooling == "mean" and getattr(encoder, "pooler", None) is not None:
-        encoder.pooler = None  # nothing uses it: no gradient, no bytes
-    return NoteClassifier(encoder, pooling, labels)
+def measure(
+    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
+) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
+    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
+    from dxtune.evaluation.assessment import measure as measured
+
+    return measured(notes, predictions, labels, params)
+
+
+def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:
+    """The model that `save` wrote, its labels in id order, and its settings."""
+    return encoder.load(folder, cross_entropy)

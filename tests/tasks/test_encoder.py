@@ -1,4 +1,4 @@
-"""tasks/classification.py: pooling, batches, and a model that comes back as it was saved."""
+"""tasks/encoder.py: pooling, batches, and a model that comes back as it was saved."""
 
 import json
 import shutil
@@ -9,13 +9,13 @@ import torch
 from transformers import BertConfig, BertModel
 
 from dxtune.errors import ModelError
-from dxtune.tasks import classification
+from dxtune.tasks import classification, encoder
 
 ROWS = [{"input_ids": [2, 10, 11, 3], "label_id": 1}, {"input_ids": [2, 12, 3], "label_id": 0}]
 
 
 def test_a_batch_is_padded_to_a_multiple_of_eight_and_padding_changes_nothing(tiny_model: Path) -> None:
-    batch = classification.pad(ROWS, pad_id=7)
+    batch = classification.collate(ROWS, pad_id=7, labels=2)
     assert batch["input_ids"].tolist() == [[2, 10, 11, 3, 7, 7, 7, 7], [2, 12, 3, 7, 7, 7, 7, 7]]
     assert batch["attention_mask"].sum(1).tolist() == [4, 3]
     assert batch["labels"].tolist() == [1, 0]
@@ -28,22 +28,22 @@ def test_a_batch_is_padded_to_a_multiple_of_eight_and_padding_changes_nothing(ti
 
 def test_loss_is_the_mean_cross_entropy(tiny_model: Path) -> None:
     model = classification.build(tiny_model, 2, 0.0, 0.0).eval()
-    out = model(**classification.pad(ROWS, 0))
+    out = model(**classification.collate(ROWS, 0, 2))
     expected = torch.nn.functional.cross_entropy(out["logits"], torch.tensor([1, 0]))
     torch.testing.assert_close(out["loss"], expected)
 
 
 def test_a_trained_pooler_is_used_and_an_untrained_one_is_not(tiny_model: Path, tmp_path: Path) -> None:
-    assert classification.pooling_of(tiny_model) == "mean"
+    assert encoder.pooling_of(tiny_model) == "mean"
     folder = Path(shutil.copytree(tiny_model, tmp_path / "pooled"))
     BertModel(BertConfig.from_pretrained(folder), add_pooling_layer=True).save_pretrained(folder)
-    assert classification.pooling_of(folder) == "pooler"
+    assert encoder.pooling_of(folder) == "pooler"
     model = classification.build(folder, 2, 0.0, 0.0).eval()
-    batch = classification.pad(ROWS, 0)
+    batch = classification.collate(ROWS, 0, 2)
     expected = model.head(model.encoder(batch["input_ids"], batch["attention_mask"]).pooler_output)
     torch.testing.assert_close(model(batch["input_ids"], batch["attention_mask"])["logits"], expected)
     (folder / "modules.json").write_text("[]")  # a sentence-transformers checkpoint: its pooler was never trained
-    assert classification.pooling_of(folder) == "mean"
+    assert encoder.pooling_of(folder) == "mean"
     assert not [name for name in classification.build(folder, 2, 0.0, 0.0).state_dict() if "pooler" in name]
 
 
@@ -55,7 +55,7 @@ def test_saved_and_loaded_gives_the_same_logits(tiny_model: Path, tmp_path: Path
     model = classification.build(base, 2, 0.1, 0.0).eval()
     classification.save(model, tmp_path / "saved", ["b", "a"], {"max_tokens": 9})
     loaded, labels, settings = classification.load(tmp_path / "saved")
-    batch = classification.pad(ROWS, 0)
+    batch = classification.collate(ROWS, 0, 2)
     assert torch.equal(model(**batch)["logits"], loaded(**batch)["logits"])
     assert (labels, settings["max_tokens"], settings["pooling"]) == (["b", "a"], 9, "pooler" if pooled else "mean")
     again = classification.build(base, 2, 0.1, 0.0)

