@@ -10,28 +10,31 @@ import sys
 import time
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from dxtune import records, shards
+from dxtune import shards
 from tests.conftest import ROOT
 from tests.pipeline.conftest import set_param
 
-KILLS = 3
+STAGES = ("collect", "deidentify", "preprocess", "tokenize")
+KILLS = 5  # of each stage
 ROWS = 2 * shards.ROWS_PER_SHARD + 500
 SETTINGS = {
     "data": {"workers": 2},
     "collect": {"source": "table", "path": "notes.jsonl", "subgroup_columns": "[]", "patient_column": "patient"},
     "deidentify": {"key": "public"},
+    "preprocess": {"split": "stable"},
     "model": {"name": "tiny", "sha256": "null"},
-    "tokenize": {"max_tokens": 64},
+    "tokenize": {"max_tokens": 64, "max_truncated_share": 1.0},
 }
-FORMS = ("Mr. John {} (MRN {}) came on 3/4/2019 with fever.", "{} is better, {} mg given.", "No change in {} since {} weeks.")
+FORMS = ("Mr. John {} (MRN {}) came on 3/4/2019 with {}.", "{} is better, {} mg given for {}.", "No change in {} since {}: {}.")
+NAMES = ("Winter", "Young", "Frost", "Brightwater", "Hope")
+FINDINGS = ("fever", "cough", "pain", "rash", "nausea", "edema", "fatigue", "chills", "dyspnea", "headache", "thirst", "tremor")
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """A project whose data stages ran without a break."""
+def unbroken(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, dict[str, float]]:
+    """A project whose data stages ran without a break, and how long each took."""
     root = tmp_path_factory.mktemp("unbroken")
     shutil.copy(ROOT / "params.yaml", root)
     for section, changes in SETTINGS.items():
@@ -39,33 +42,42 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path
             set_param(root, section, name, value)
     shutil.copytree(tiny_model, root / "tiny")
     rng = random.Random(1)
-    names = ("Winter", "Young", "Frost", "Brightwater", "Hope")
     with (root / "notes.jsonl").open("w", encoding="utf-8") as file:
         for row in range(ROWS):
-            text = rng.choice(FORMS).format(rng.choice(names), rng.randrange(10_000, 99_999))
+            findings = " and ".join(rng.choices(FINDINGS, k=6))
+            text = rng.choice(FORMS).format(rng.choice(NAMES), rng.randrange(10_000, 99_999), findings)
             note = {"text": text, "label": ("flu", "cold")[row % 2], "patient": f"p{rng.randrange(3000)}"}
             file.write(json.dumps(note) + "\n")
-    for stage in ("collect", "deidentify", "tokenize"):
-        prepare(root, stage)
-        start(root, stage).wait()
-    return root
+    return root, {stage: finish(root, stage) for stage in STAGES}
 
 
-def prepare(root: Path, stage: str) -> None:
-    """What stands between deidentify and tokenize, at its shortest."""
-    if stage == "tokenize":
-        notes = shards.read_corpus(root / "data/deidentified").with_columns(label_id=pl.lit(0, pl.Int64))
-        parts = {"train": notes.head(-200), "validation": notes[-200:-100], "test": notes.tail(100)}
-        for split, part in parts.items():
-            shards.write_corpus(part.select(*records.PROCESSED), root / "data/processed" / split)
-        shards.write_json(["cold", "flu"], root / "data/processed/labels.json")
-        shards.write_json({"boilerplate": [], "drop_sections": []}, root / "data/processed/cleaning.json")
-
-
-def start(root: Path, stage: str) -> "subprocess.Popen[bytes]":
+def start(root: Path, stage: str, errors: int) -> "subprocess.Popen[bytes]":
     environment = {name: value for name, value in os.environ.items() if name not in ("DVC_ROOT", "DXTUNE_DEID_KEY")}
     command = [str(Path(sys.executable).parent / "dxtune"), stage]
-    return subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, cwd=root, env=environment, stderr=errors)
+
+
+def finish(root: Path, stage: str) -> float:
+    """Seconds that the stage took to its end."""
+    began, process = time.monotonic(), start(root, stage, subprocess.PIPE)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return time.monotonic() - began
+
+
+def kill(root: Path, stage: str, after: float) -> bool:
+    """Whether the stage was still at work when it was killed."""
+    process = start(root, stage, subprocess.DEVNULL)
+    time.sleep(after)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def begin_again(root: Path, stage: str) -> None:
+    """A stage that came to its end before it was killed has nothing left to do: without what it made, it has."""
+    made = {"collect": "raw", "deidentify": "deidentified", "preprocess": "processed", "tokenize": "tokens"}
+    shutil.rmtree(root / "data" / made[stage], ignore_errors=True)
+    shutil.rmtree(root / ".cache/shards" / stage, ignore_errors=True)
 
 
 def bytes_of(root: Path) -> dict[str, bytes]:
@@ -73,22 +85,25 @@ def bytes_of(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
-def test_a_killed_run_ends_with_the_same_bytes(unbroken: Path, tmp_path: Path) -> None:
-    expected = bytes_of(unbroken)
+def test_a_killed_run_ends_with_the_same_bytes(unbroken: tuple[Path, dict[str, float]], tmp_path: Path) -> None:
+    whole, seconds = unbroken
+    expected = bytes_of(whole)
     assert len(expected) > 30
     for name in ("params.yaml", "notes.jsonl"):
-        shutil.copy(unbroken / name, tmp_path)
-    shutil.copytree(unbroken / "tiny", tmp_path / "tiny")
+        shutil.copy(whole / name, tmp_path)
+    shutil.copytree(whole / "tiny", tmp_path / "tiny")
     rng = random.Random()
-    killed = 0
-    for stage in ("collect", "deidentify", "tokenize"):
-        prepare(tmp_path, stage)
+    moments: list[tuple[str, float]] = []
+    resumed = 0
+    for stage in STAGES:
         for _ in range(KILLS):
-            process = start(tmp_path, stage)
-            time.sleep(rng.uniform(0.2, 2.0))
-            process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
-        last = start(tmp_path, stage)
-        assert last.wait() == 0, last.stderr and last.stderr.read().decode()
-    assert killed, "some were killed at work"
-    assert bytes_of(tmp_path) == expected
+            while not kill(tmp_path, stage, after := rng.uniform(0, seconds[stage])):
+                begin_again(tmp_path, stage)
+            moments.append((stage, after))
+            resumed += any((tmp_path / ".cache/shards" / stage).glob("[!.]*"))
+        finish(tmp_path, stage)
+    assert len(moments) == KILLS * len(STAGES)
+    assert resumed, f"some were killed with shards finished: {moments}"
+    found = bytes_of(tmp_path)
+    assert found.keys() == expected.keys(), moments
+    assert [name for name in expected if found[name] != expected[name]] == [], moments

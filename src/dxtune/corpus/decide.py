@@ -26,9 +26,12 @@ def decide(narrow: pl.DataFrame, settings: Preprocess) -> Decisions:
     Exact copies are dropped first. Near duplicates stay, in one split: the stratified split moves the patients that they tie
     together as one; by the other rules no patient depends on another, so the copies on the training side are dropped.
     """
-    notes, copies = drop_duplicates(narrow, settings.conflicts)
-    clusters = cluster(notes.select("bands", "sketch"), notes["note_id"], SIMILARITY)
-    notes = notes.drop("bands", "sketch").with_columns(clusters)
+    signatures = narrow.select("note_id", "bands", "sketch")  # most of a narrow frame's memory: not copied, and soon let go
+    notes, copies = drop_duplicates(narrow.drop("bands", "sketch"), settings.conflicts)
+    signatures = notes.select("note_id").join(signatures, on="note_id", how="left", maintain_order="left")
+    del narrow
+    notes = notes.with_columns(cluster(signatures, notes["note_id"], SIMILARITY))
+    del signatures
     notes = notes.join(group_patients(notes), on="patient_id", how="left", maintain_order="left")
     facts: dict[str, Any] = describe_clusters(notes)
     labels = checks.list_labels(notes)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 MIN_PATIENTS = 10  # fewer say nothing, and could be told apart
@@ -16,6 +17,7 @@ RULE = (
 WORD = r"\b[^\W\d_]\w+\b"
 SCHEMA = {"token": pl.String, "label": pl.String, "patients": pl.Int64, "precision": pl.Float64, "lower": pl.Float64,
           "lift": pl.Float64}  # fmt: skip
+Ints = npt.NDArray[np.int64]
 
 
 def find_leaks(notes: pl.DataFrame) -> tuple[pl.DataFrame, float]:
@@ -33,52 +35,53 @@ def find_leaks(notes: pl.DataFrame) -> tuple[pl.DataFrame, float]:
     labels = notes["labels"].explode().drop_nulls().unique().sort().to_list()
     if notes["patient_id"].n_unique() < MIN_PATIENTS or len(labels) < 2:
         return pl.DataFrame(schema=SCHEMA), 0.0
-    said, words = _said(notes)
+    notes = notes.sort("patient_id")  # so that a token's notes of one patient stand together below
+    row, code, tokens = _said(notes["text"])
     patient = notes["patient_id"].rank("dense").to_numpy().astype(np.int64) - 1
-    row, token = said["row"].to_numpy(), said["token"].to_numpy()
-    codes, code = np.unique(token, return_inverse=True)
-    _, inverse, repeats = np.unique(patient[row] * max(len(codes), 1) + code, return_inverse=True, return_counts=True)
-    weight = 1.0 / repeats[inverse]
-    patients = np.bincount(code, weights=weight, minlength=len(codes)).round().astype(np.int64)
-    leaking = np.zeros(len(codes), bool)
-    found = []
+    first = np.flatnonzero(np.diff(code, prepend=-1) | np.diff(patient[row], prepend=-1))
+    repeats = np.diff(np.append(first, len(row)))
+    weight = np.repeat(1.0 / repeats, repeats)
+    patients = np.bincount(code[first], minlength=len(tokens))
+    found, leaking = [], np.zeros(len(tokens), bool)
     for label in labels:
         has = notes["labels"].list.contains(label).to_numpy()
-        prevalence = len(np.unique(patient[has])) / len(np.unique(patient))
-        precision = np.bincount(code, weights=weight * has[row], minlength=len(codes)) / patients
+        prevalence = len(np.unique(patient[has])) / (patient[-1] + 1)
+        hits = np.bincount(code, weights=weight * has[row], minlength=len(tokens))
+        precision = hits / np.maximum(patients, 1)
         lower = wilson_lower(precision, patients)
-        leaks = (precision >= MIN_PRECISION) & (lower >= MIN_LOWER) & (precision >= MIN_LIFT * prevalence)
+        leaks = (patients >= MIN_PATIENTS) & (precision >= MIN_PRECISION) & (lower >= MIN_LOWER)
+        leaks &= precision >= MIN_LIFT * prevalence
         leaking |= leaks
         for at in np.flatnonzero(leaks):
             figures = (float(precision[at]), float(lower[at]), float(precision[at] / prevalence))
-            found.append((_name(codes[at], words), label, int(patients[at]), *(round(value, 4) for value in figures)))
+            found.append((tokens[int(at)], label, int(patients[at]), *(round(value, 4) for value in figures)))
     table = pl.DataFrame(found, schema=SCHEMA, orient="row").sort("patients", "token", "label", descending=[True, False, False])
     return table, round(len(np.unique(row[leaking[code]])) / notes.height, 6)
 
 
-def _said(notes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Which words and pairs of words stand in which notes: `row`, `token` (a hash), once each, those of MIN_PATIENTS or more.
+def _said(texts: pl.Series) -> tuple[Ints, Ints, pl.Series]:
+    """Which text says which word or pair of words: text and token by number, once each, by token; and all tokens' names.
 
-    And all words in their order: `row`, `word`, `token`, `pair` (the hash of the word and the one after it).
+    Tokens in fewer than MIN_PATIENTS texts are left out: that few patients can have them, and they are most of all.
     """
-    each = pl.col("text").str.to_lowercase().str.extract_all(WORD).alias("word")
-    words = notes.select(each).with_row_index("row").explode("word").drop_nulls()
-    words = words.with_columns(token=pl.col("word").hash(0))
-    follows = pl.col("row") == pl.col("row").shift(-1)
-    both = pl.struct("token", pl.col("token").shift(-1).alias("next")).hash(1)
-    words = words.with_columns(pair=pl.when(follows).then(both))
-    pairs = words.select("row", pl.col("pair").alias("token")).drop_nulls()
-    said = pl.concat([words.select("row", "token"), pairs]).unique()
-    patient = said.join(notes.select("patient_id").with_row_index("row"), on="row").select("token", "patient_id").unique()
-    often = patient.group_by("token").len().filter(pl.col("len") >= MIN_PATIENTS)
-    return said.join(often, on="token", how="semi").sort("row", "token"), words
-
-
-def _name(token: np.uint64, words: pl.DataFrame) -> str:
-    """The word, or the pair of words, of a hash."""
-    at = words.select((pl.col("token") == token) | (pl.col("pair") == token)).to_series().fill_null(False).arg_max()
-    assert at is not None
-    return str(words["word"][at]) if words["token"][at] == token else f"{words['word'][at]} {words['word'][at + 1]}"
+    words = texts.str.to_lowercase().str.extract_all(WORD).to_frame("word").with_row_index("row").explode("word").drop_nulls()
+    often = words["word"].value_counts().filter(pl.col("count") >= MIN_PATIENTS)["word"].sort()
+    number = words["word"].cast(pl.Enum(often), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    row, size = words["row"].to_numpy().astype(np.int64), len(often) + 1
+    pair = (row[1:] == row[:-1]) & (number[1:] >= 0) & (number[:-1] >= 0)
+    ones, twos = number >= 0, np.flatnonzero(pair)
+    token = np.concatenate(
+        [number[ones] * size, number[twos] * size + number[twos + 1] + 1]
+    )  # a word, or the pair with the next
+    key = np.sort(token * texts.len() + np.concatenate([row[ones], row[twos]]))
+    key = key[np.diff(key, prepend=-1) > 0]
+    token, row = np.divmod(key, max(texts.len(), 1))
+    first = np.flatnonzero(np.diff(token, prepend=-1))
+    count = np.diff(np.append(first, len(token)))
+    kept = count >= MIN_PATIENTS
+    word, after = np.divmod(token[first[kept]], size)
+    names = often.gather(word) + pl.concat([pl.Series([""]), " " + often]).gather(after)
+    return row[np.repeat(kept, count)], np.repeat(np.arange(int(kept.sum())), count[kept]), names
 
 
 def wilson_lower(share: np.ndarray, count: np.ndarray | Sequence[int], z: float = 1.959964) -> np.ndarray:

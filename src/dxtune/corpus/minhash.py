@@ -6,6 +6,7 @@ minwise hashing, Li and Koenig 2010), so that a note costs under 300 bytes of me
 """
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -80,8 +81,8 @@ def cluster(signatures: pl.DataFrame, order: pl.Series, similarity: float) -> pl
     if len(rows) < 2:
         return pl.Series("cluster", own)
     picked = signatures[rows]
-    bands = np.frombuffer(b"".join(picked["bands"]), "<u8").reshape(len(rows), BANDS)
-    sketches = np.frombuffer(b"".join(picked["sketch"]), np.uint8).reshape(len(rows), BANDS * ROWS)
+    bands = _matrix(picked["bands"], np.dtype("<u8"))
+    sketches = _matrix(picked["sketch"], np.dtype(np.uint8))
     left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for band in range(BANDS):
         ranked = np.argsort(bands[:, band], kind="stable")
@@ -100,6 +101,11 @@ def cluster(signatures: pl.DataFrame, order: pl.Series, similarity: float) -> pl
     np.minimum.at(first_of, component, np.arange(len(rows)))
     own[rows] = own[rows[first_of[component]]]
     return pl.Series("cluster", own)
+
+
+def _matrix(values: pl.Series, kind: np.dtype[Any]) -> np.ndarray:
+    """Binary values of one length, a row each."""
+    return np.frombuffer(values.to_arrow().buffers()[2], kind).reshape(len(values), -1)
 
 
 def _similar(sketches: np.ndarray, left: np.ndarray, right: np.ndarray, similarity: float) -> np.ndarray:

@@ -116,24 +116,31 @@ def find_foreign(
 ) -> dict[str, pl.DataFrame]:
     """Of each shard the names of its patients from other shards that its own notes lack and may hold: those with any.
 
-    names: of the shards. tags: reads the TAGS of one. patients: gives the tags of its patients. At the first look what a shard
-    may hold is known; later looks are few, and their names go to all notes of the patient. Memory: 8 bytes a name.
+    names: of the shards. tags: reads the TAGS of one. patients: gives the tags of its patients, once each. At the first look
+    what a shard may hold is known; later looks are few, and their names go to all notes of the patient. Memory: 8 bytes a name
+    of the patients that have notes in several shards; nobody else's are looked at.
     """
+    theirs = {name: patients(name) for name in names}
+    every, shards = np.unique(np.concatenate([np.zeros(0, np.uint64), *theirs.values()]), return_counts=True)
+    several = pl.DataFrame({"patient": every[shards > 1]})
+    if several.is_empty():
+        return {}
     sure: list[Hashes] = [np.zeros(0, np.uint64)]
     late: list[pl.DataFrame] = [pl.DataFrame(schema=TAGS).drop("sure")]
     for name in names:
-        frame = tags(name).filter("sure").drop("sure")
+        frame = tags(name).filter("sure").drop("sure").join(several, on="patient", how="semi")
         sure.append(frame.filter(look=0)["tag"].to_numpy())
         late.append(frame.filter(pl.col("look") > 0))
-    first, later = np.unique(np.concatenate(sure)), pl.concat(late).unique()
+    first, later = np.sort(np.concatenate(sure)), pl.concat(late).unique()
     result = {}
     for name in names:
-        frame = tags(name)
-        asked = frame.filter(~pl.col("sure"), pl.col("look") == 0).drop("sure")
-        hits = asked.filter(pl.Series(np.isin(asked["tag"].to_numpy(), first), dtype=pl.Boolean))
+        frame = tags(name).join(several, on="patient", how="semi")
+        asked = frame.filter(~pl.col("sure"), pl.col("look") == 0).drop("sure").sort("tag")
+        tag = asked["tag"].to_numpy()
+        hits = asked.filter(pl.Series(np.searchsorted(first, tag) < np.searchsorted(first, tag, "right"), dtype=pl.Boolean))
         if later.height:
-            theirs = later.filter(pl.Series(np.isin(later["patient"].to_numpy(), patients(name)), dtype=pl.Boolean))
-            hits = pl.concat([hits, theirs.join(frame.filter("sure"), on=hits.columns, how="anti")])
+            own = later.filter(pl.Series(np.isin(later["patient"].to_numpy(), theirs[name]), dtype=pl.Boolean))
+            hits = pl.concat([hits, own.join(frame.filter("sure"), on=hits.columns, how="anti")])
         if hits.height:
             result[name] = hits.sort("look", "patient", "tag")
     return result

@@ -88,6 +88,7 @@ def _file(module: str) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     """The syntax tree without docstrings, which no result depends on."""
     tree = ast.parse(path.read_bytes())

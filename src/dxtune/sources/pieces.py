@@ -75,7 +75,8 @@ class Place(NamedTuple):
 
     def behind(self, data: bytes, rows: int) -> "Place":
         """The place behind rows that stand here."""
-        lines = data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+        returns = data.count(b"\r")
+        lines = data.count(b"\n") + returns - (data.count(b"\r\n") if returns else 0)
         return Place(self.rows + rows, self.lines + lines, self.offset + len(data))
 
 

@@ -42,10 +42,9 @@ def run(params: Params, paths: Paths) -> None:
     prepare = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
     by_shard(prepare, paths.deidentified, {name: work / name for name in ("notes", "narrow", "quarantine")})
 
-    found = parts.read_narrow(work / "narrow")
     read = shards.shards_of(paths.deidentified)
     short = parts.read_quarantine(work / "quarantine", read)
-    decisions = decide(found, settings)
+    decisions = decide(parts.read_narrow(work / "narrow"), settings)
     notes, labels = decisions.notes, decisions.labels
     quarantine = pl.concat([short, parts.quarantine_unplaced(decisions.unplaced, read)])
     if rows != (rows_out := notes.height + quarantine.height + decisions.dropped.height):
@@ -75,7 +74,9 @@ def run(params: Params, paths: Paths) -> None:
     shards.write_json(cleaning, paths.processed / "cleaning.json")
     metrics |= {"label_leaks": leaks.height, "leaked_share": leaked}
     shards.write_json(metrics, paths.metrics / "preprocess.json")
-    patients = pl.concat([part.select("note_id", "patient_id") for part in (found, short)])
+    patients = pl.concat(
+        [shards.read_columns(work / "narrow", ["note_id", "patient_id"]), short.select("note_id", "patient_id")]
+    )
     shards.write_text(table_one(notes, subgroups).write_csv(), paths.metrics / "plots/participants.csv")
     shards.write_text(exclusions(quarantine, decisions.dropped, patients).write_csv(), paths.metrics / "plots/exclusions.csv")
     shutil.rmtree(work)

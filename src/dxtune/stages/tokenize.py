@@ -6,6 +6,7 @@ Reads data/processed, writes data/tokens/{train,validation,test}, the tokenizer 
 metrics/tokenize.json.
 """
 
+import os
 import shutil
 from functools import partial
 
@@ -34,7 +35,8 @@ def run(params: Params, paths: Paths) -> None:
     encode = partial(find_encoder(params.task), tokenizer.to_str(), *how)
     metrics: dict[str, float] = {"max_tokens": settings.max_tokens}
     total = dict.fromkeys(COUNTS, 0)
-    # the tokenizer itself works on all processors: processes beside it would only take them from each other
+    # the tokenizer itself works on data.workers processors: processes beside it would only take them from each other
+    os.environ.setdefault("RAYON_NUM_THREADS", str(params.data.workers))
     data = params.data.model_copy(update={"workers": 1}) if params.data.engine == "local" else params.data
 
     shutil.rmtree(paths.tokens, ignore_errors=True)

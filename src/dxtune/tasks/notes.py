@@ -4,6 +4,8 @@ A long note is cut (`truncate`), keeps its beginning and its end (`head_tail`), 
 (`windows`). No torch here.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -17,6 +19,8 @@ from dxtune.shards import Result
 
 HEAD = 0.25
 """Of head_tail: how much of what fits is the beginning. Sun et al., How to Fine-Tune BERT (2019): 128 of 510 did best."""
+BATCH = 256
+"""Texts that are encoded together: an encoding takes a hundred times the memory of its ids, and is let go with its batch."""
 KEPT = ("note_id", "patient_id", "label_id", "label_ids")
 
 
@@ -33,19 +37,20 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
         questions = frame["question"].fill_null("").to_list()
         check_questions(tokenizer, questions, frame["note_id"].to_list(), max_tokens)
         texts = list(zip(questions, texts, strict=True))
-    encodings = encoder.encode_batch_fast(texts)
-    if long_notes == "windows":
-        number = [row for row, each in enumerate(encodings) for _ in range(1 + len(each.overflowing))]
-        parts = [
-            (each.ids, types_of(first, each) if paired else []) for first in encodings for each in (first, *first.overflowing)
-        ]
-        cut = 0
-    elif long_notes == "head_tail":
-        number, cut = list(range(frame.height)), sum(len(each.ids) > max_tokens for each in encodings)
-        parts = [head_tail(each, max_tokens, int(paired)) for each in encodings]
-    else:
-        number, cut = list(range(frame.height)), sum(bool(each.overflowing) for each in encodings)
-        parts = [(each.ids, each.type_ids) for each in encodings]
+    number: list[int] = []
+    parts: list[tuple[list[int], list[int]]] = []
+    cut = 0
+    for row, each in enumerate(encodings_of(encoder, texts)):
+        if long_notes == "windows":
+            windows = [each, *each.overflowing]
+            parts += [(window.ids, types_of(each, window) if paired else []) for window in windows]
+        elif long_notes == "head_tail":
+            cut += len(each) > max_tokens
+            parts.append(head_tail(each, max_tokens, int(paired)))
+        else:
+            cut += bool(each.overflowing)
+            parts.append((each.ids, each.type_ids if paired else []))
+        number += [row] * (len(parts) - len(number))
 
     ids = list_column("input_ids", [row for row, _ in parts])
     columns = [ids, ids.list.len().cast(pl.Int32).alias("length")]
@@ -54,6 +59,13 @@ def encode(tokenizer: str, max_tokens: int, long_notes: str, stride: int, frame:
     table = frame.select(name for name in KEPT if name in frame.columns)[number].with_columns(columns)
     counts = {"notes": frame.height, "rows": table.height, "truncated": cut, **count_tokens(encoder, ids)}
     return Result({"tokens": table}, counts)
+
+
+def encodings_of(encoder: Any, texts: list[Any]) -> Iterator[Any]:
+    """What the tokenizer makes of each text, one after another; the next batch is encoded while this one is looked at."""
+    with ThreadPoolExecutor(1) as ahead:
+        for some in ahead.map(encoder.encode_batch_fast, (texts[at : at + BATCH] for at in range(0, len(texts), BATCH))):
+            yield from some
 
 
 def types_of(first: Any, window: Any) -> list[int]:
@@ -105,7 +117,7 @@ def list_column(name: str, rows: list[list[int]]) -> pl.Series:
     length = np.fromiter(map(len, rows), np.int32, len(rows))
     values = np.fromiter(chain.from_iterable(rows), np.int32, int(length.sum()))
     offsets = np.concatenate([[0], np.cumsum(length, dtype=np.int32)]).astype(np.int32)
-    column = pl.from_arrow(pa.ListArray.from_arrays(pa.array(offsets), pa.array(values)))
+    column = pl.from_arrow(pa.ListArray.from_arrays(pl.Series(offsets).to_arrow(), pl.Series(values).to_arrow()))
     assert isinstance(column, pl.Series)
     return column.alias(name)
 
