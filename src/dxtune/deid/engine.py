@@ -235,6 +235,7 @@ def mark(
         margin -= EPONYM * _eponyms(seen) + DRUG * (lexicon.column(seen.known, "flags") & 1).astype(np.int32)
         pronoun = (seen.classes[rows] == ord("I")) & (seen.tokens.mark[rows] == ord("i")) & (seen.classes[rows + 1] != ord("."))
         margin[rows[pronoun]] -= EPONYM  # "I feel well"; not the initial of "I. Brandt"
+        margin[rows[_sex(seen, rows)]] -= EPONYM
         article = (seen.tokens.mark[rows] == ord("a")) & (seen.tokens.shape[rows] == INITIAL)
         article &= (
             (seen.tokens.shape[rows + 1] == LOWER) & (seen.tokens.gap[rows + 1] > 0) & (seen.tokens.kind[rows + 1] == LETTERS)
@@ -258,6 +259,18 @@ def mark(
     _spread(seen, kind, margin, guess, -SLACK)
     rule[(kind > 0) & (rule == 0)] = RULES.index("beside")
     return Marked(seen, kind, rule, margin)
+
+
+def _sex(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
+    """Which of some tokens are the letter of a sex behind an age, "40 yo F", "80/F"; or a letter of SOAP that opens a line."""
+    tokens, classes = seen.tokens, seen.classes
+    single = tokens.end[rows] - tokens.start[rows] == 1
+    slash = classes[rows - 1] == ord("/")
+    before = np.where(slash, rows - 2, rows - 1)
+    aged = (tokens.kind[before] == DIGITS) | (grammar.members("year") | grammar.members("old"))[classes[before]]
+    opens = ((tokens.gap[rows] > 1) | (tokens.kind[rows - 1] == EDGE)) & (classes[rows + 1] == ord(":"))
+    letters = np.isin(tokens.mark[rows], [ord(letter) for letter in "soap"])
+    return np.asarray(single & ((grammar.members("sex")[classes[rows]] & aged) | (opens & letters)))
 
 
 def _owned(words: Hashes, owner: Ints) -> Hashes:
@@ -527,7 +540,7 @@ def _complete_facilities(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32])
     kind[_inside(last[whole] + 1, end[whole] + 1)] = site
     for _ in range(3):
         last = np.flatnonzero((kind == site) & ~seen.fixed)
-        last = last[free[last + 1] & beside[last + 1] & (margin[last + 1] >= -2 * SLACK) & (kind[last + 1] == 0)]
+        last = last[free[last + 1] & (tokens.gap[last + 1] == 1) & (margin[last + 1] >= -2 * SLACK) & (kind[last + 1] == 0)]
         kind[last + 1] = site
 
 
