@@ -236,6 +236,7 @@ def mark(
         pronoun = (seen.classes[rows] == ord("I")) & (seen.tokens.mark[rows] == ord("i")) & (seen.classes[rows + 1] != ord("."))
         margin[rows[pronoun]] -= EPONYM  # "I feel well"; not the initial of "I. Brandt"
         margin[rows[_sex(seen, rows)]] -= EPONYM
+        margin[rows] -= ENGLISH * _english(seen, rows)
         article = (seen.tokens.mark[rows] == ord("a")) & (seen.tokens.shape[rows] == INITIAL)
         article &= (
             (seen.tokens.shape[rows + 1] == LOWER) & (seen.tokens.gap[rows + 1] > 0) & (seen.tokens.kind[rows + 1] == LETTERS)
@@ -259,6 +260,14 @@ def mark(
     _spread(seen, kind, margin, guess, -SLACK)
     rule[(kind > 0) & (rule == 0)] = RULES.index("beside")
     return Marked(seen, kind, rule, margin)
+
+
+def _english(seen: Look, rows: Ints) -> npt.NDArray[np.int32]:
+    """1 of each common English word in small letters, and of each with a capital that is seldom a name."""
+    known, shape = seen.known[rows], seen.tokens.shape[rows]
+    english = lexicon.column(known, "english")
+    seldom = np.maximum(lexicon.column(known, "surname"), lexicon.column(known, "first")) <= 2
+    return np.asarray(((shape == LOWER) & (english >= 5)) | ((shape == TITLE) & (english >= 4) & seldom), np.int32)
 
 
 def _sex(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
@@ -368,6 +377,8 @@ EPONYM = 1000
 somebody."""
 SCORE = 200
 """What a month and a day must be surer of that may be a part of up to ten, such as 3/10."""
+ENGLISH = 80
+"""What a common English word must be surer of."""
 DRUG = 300
 """What the name of a drug must be surer of."""
 UNEXPLAINED = 250
