@@ -226,29 +226,12 @@ def mark(
     guess = np.zeros(len(seen.tokens), np.uint8)
     if len(rows):
         scores = scorer.score(seen.tokens, seen.known, seen.classes, seen.seen, rows, table)
-        scores[tokens_are_words(seen.tokens, rows), 3] -= WORDS_ARE_NO_CODES
+        words = tokens_are_words(seen.tokens, rows)
+        scores[words, 3] -= WORDS_ARE_NO_CODES
         best = scores.argmax(1)
-        margin[rows] = scores[np.arange(len(rows)), best] - threshold
+        margin[rows] = scores[np.arange(len(rows)), best] - threshold - _doubt(seen, rows, words, best < 3)
         guess[rows] = _SCORED[best]
-        margin -= USUAL * grammar.members("usual")[seen.classes]
-        margin -= _CALLED_AFTER * grammar.members("eponym")[seen.classes]
-        margin -= EPONYM * _eponyms(seen) + DRUG * (lexicon.column(seen.known, "flags") & 1).astype(np.int32)
-        pronoun = (seen.classes[rows] == ord("I")) & (seen.tokens.mark[rows] == ord("i")) & (seen.classes[rows + 1] != ord("."))
-        margin[rows[pronoun]] -= EPONYM  # "I feel well"; not the initial of "I. Brandt"
-        margin[rows[_sex(seen, rows)]] -= EPONYM
-        margin[rows] -= ENGLISH * _english(seen, rows)
-        article = (seen.tokens.mark[rows] == ord("a")) & (seen.tokens.shape[rows] == INITIAL)
-        article &= (
-            (seen.tokens.shape[rows + 1] == LOWER) & (seen.tokens.gap[rows + 1] > 0) & (seen.tokens.kind[rows + 1] == LETTERS)
-        )
-        margin[rows[article]] -= EPONYM  # "A drain was left"
-        short = (seen.tokens.end[rows] - seen.tokens.start[rows] <= 4) & (seen.tokens.kind[rows] == LETTERS)
-        margin[rows[short & ~tokens_are_words(seen.tokens, rows) & (best < 3)]] -= EPONYM  # pO2, CD4
-        unknown = (seen.tokens.shape[rows] == UPPER) & (seen.known[rows] & lexicon.KNOWN == 0)
-        margin[rows[short & unknown & (seen.tokens.end[rows] - seen.tokens.start[rows] <= 3)]] += UNEXPLAINED
-    either = seen.classes == grammar.EITHER_CLASS
-    margin[either] -= SCORE
-    guess[either] = NUMBER["DATE"]
+        guess[seen.classes == grammar.EITHER_CLASS] = NUMBER["DATE"]
     sure = margin >= 0
     kind[sure] = guess[sure]
     rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
@@ -262,12 +245,28 @@ def mark(
     return Marked(seen, kind, rule, margin)
 
 
-def _english(seen: Look, rows: Ints) -> npt.NDArray[np.int32]:
-    """1 of each common English word in small letters, and of each with a capital that is seldom a name."""
-    known, shape = seen.known[rows], seen.tokens.shape[rows]
+def _doubt(seen: Look, rows: Ints, words: npt.NDArray[np.bool_], named: npt.NDArray[np.bool_]) -> Ints:
+    """How much surer than the threshold the scorer must be of each of some tokens. words: they are letters that touch no digit;
+    named: the scorer thinks of a name or a place.
+    """
+    tokens, classes, known = seen.tokens, seen.classes[rows], seen.known[rows]
+    shape, mark_, after = tokens.shape[rows], tokens.mark[rows], rows + 1
+    length = tokens.end[rows] - tokens.start[rows]
+    doubt = EPONYM * _eponyms(seen)[rows].astype(np.int64)
+    for much, group in ((USUAL, "usual"), (CALLED_AFTER, "eponym")):
+        doubt += much * grammar.members(group)[classes]
+    doubt += DRUG * (lexicon.column(known, "flags") & 1)
+    doubt += SCORE * (classes == grammar.EITHER_CLASS)
+    pronoun = (classes == ord("I")) & (mark_ == ord("i")) & (seen.classes[after] != ord("."))  # "I feel well"; not "I. Brandt"
+    article = (shape == INITIAL) & (mark_ == ord("a")) & (tokens.shape[after] == LOWER) & (tokens.gap[after] > 0)  # "A drain"
+    short = (length <= 4) & (tokens.kind[rows] == LETTERS)
+    formula = short & ~words & named  # pO2, CD4
+    doubt += EPONYM * (pronoun | (article & (tokens.kind[after] == LETTERS)) | _sex(seen, rows) | formula)
     english = lexicon.column(known, "english")
     seldom = np.maximum(lexicon.column(known, "surname"), lexicon.column(known, "first")) <= 2
-    return np.asarray(((shape == LOWER) & (english >= 5)) | ((shape == TITLE) & (english >= 4) & seldom), np.int32)
+    doubt += ENGLISH * (((shape == LOWER) & (english >= 5)) | ((shape == TITLE) & (english >= 4) & seldom))
+    doubt -= UNEXPLAINED * ((shape == UPPER) & (length <= 3) & (known & lexicon.KNOWN == 0))
+    return doubt
 
 
 def _sex(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
@@ -370,7 +369,7 @@ WORDS_ARE_NO_CODES = 300
 """What letters that touch no digit must be surer of to be part of a code."""
 USUAL = 300
 """What a word must be surer of that is clinical shorthand which no list holds."""
-_CALLED_AFTER = 150
+CALLED_AFTER = 150
 """What a word must be surer of that is the name of a scale, a sign, a stain or a tool as often as somebody's."""
 EPONYM = 1000
 """What a word must be surer of that stands before "disease", "sign", "catheter", ... without a title: it is called after
@@ -405,6 +404,9 @@ def _marks(marks: bytes) -> npt.NDArray[np.bool_]:
     return np.isin(np.arange(256), np.frombuffer(marks, np.uint8))
 
 
+_ORDINARY = np.isin(np.arange(32), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL))
+
+
 def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes, least: int) -> None:
     """Marks the doubtful neighbours of marked words as far as the doubt goes, house numbers, and what joins two parts."""
     tokens = seen.tokens
@@ -412,9 +414,7 @@ def _spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes
     near[1:-1] = (tokens.start[1:] - tokens.end[:-1] <= 1) & (tokens.gap[1:] < 2)
     mark_ = tokens.kind == MARK
     hyphen = mark_ & _marks(b"-'.")[seen.classes]
-    ordinary = np.isin(
-        lexicon.column(seen.known, "kind"), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL)
-    )
+    ordinary = _ORDINARY[lexicon.column(seen.known, "kind")]
     least_of = np.where(ordinary, least // 3, least)
     doubtful = np.flatnonzero(
         (margin >= least_of) & (kind == 0) & (tokens.kind == LETTERS) & _WORDLY[guess] & (tokens.shape != 0)

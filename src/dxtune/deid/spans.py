@@ -100,12 +100,15 @@ def replace(text: str, spans: Iterable[Triple]) -> str:
     >>> replace("Seen 2019-03-04.", [Span(5, 15, "DATE")])
     'Seen [DATE-2019].'
     """
-    parts: list[str] = []
-    done = 0
-    for start, end, kind in spans:
-        parts += (text[done:start], _PLAIN.get(kind) or placeholder(Span(start, end, kind), text))
-        done = end
-    return "".join([*parts, text[done:]])
+    spans = list(spans)
+    if not spans:
+        return text
+    starts, ends, kinds = zip(*spans, strict=True)
+    parts = [""] * (2 * len(spans) + 1)
+    parts[::2] = [text[a:b] for a, b in zip((0, *ends), (*starts, len(text)), strict=True)]
+    plain = map(_PLAIN.get, kinds)
+    parts[1::2] = [known or placeholder(Span(*span), text) for known, span in zip(plain, spans, strict=True)]
+    return "".join(parts)
 
 
 _PLAIN = {kind: f"[{kind}]" for kind in TYPES if kind not in ("AGE", "DATE")}
