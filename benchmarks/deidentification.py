@@ -1,6 +1,6 @@
 """De-identification: Microsoft Presidio, Philter and dxtune on the same notes, in one run: recall, loss, speed and memory.
 
-    python benchmarks/deidentification.py GOLD.jsonl                            # about 3 minutes
+    python benchmarks/deidentification.py GOLD.jsonl                            # about 5 minutes
     python benchmarks/deidentification.py GOLD.jsonl --tools dxtune --rounds 5  # dxtune alone
 
 GOLD.jsonl is what `dxtune deid-eval` reads: a row a note with id, text, gold (or spans), and neutral if known. Recall any: the
@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gold", type=Path, help="json lines: id, text, gold, neutral")
     parser.add_argument("--notes", type=int, default=300, help="notes for the recall, the first of the file")
-    parser.add_argument("--timed", type=int, default=60, help="notes for the speed, evenly chosen from these")
+    parser.add_argument("--timed", type=int, default=240, help="notes for the speed, evenly chosen from these")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tools", default=",".join(PACKAGES), help="some of presidio,philter,dxtune")
     arguments = parser.parse_args()

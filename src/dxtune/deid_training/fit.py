@@ -128,7 +128,7 @@ def main() -> None:
             out = set(families[fold :: arguments.folds])
             table = fit(*examples([one for one in texts if one.family not in out], SEED))
             unseen = [one for one in corpus(FAMILIES, 2, SEED + 1) if one.family in out]
-            for threshold in (-300, -200, -100, 0):
+            for threshold in (THRESHOLD, -300, -200, -100):
                 figures = measure(unseen, scorer.lanes(table), threshold)
                 shares = f"any {figures.any:.4f}  full {figures.full:.4f}  lost {figures.non_phi_lost:.4f}"
                 print(f"fold {fold}  threshold {threshold:5}  {figures.spans} spans  {shares}", flush=True)  # noqa: T201
