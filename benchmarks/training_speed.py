@@ -212,9 +212,7 @@ def main() -> None:
         print(f"  {name:<20}{ms:16.1f}{1000 * tokens / ms:18,.0f}{memory:18.2f}{statistics.median(ratios):10.1f} times"
               f"   rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)}")  # fmt: skip
     share = statistics.median(each["ours"]["of_peak"] for each in rounds)
-    print(
-        f"ours does matrix products at {share:.0%} of the processor's measured peak. Where its time goes (with the fit of the head):"
-    )
+    print(f"ours does matrix products at {share:.0%} of the processor's measured peak. Where its time goes:")
     subprocess.run([sys.executable, __file__, "--child", "profile", "--notes", str(arguments.notes)], check=True)
     epochs = load_params().train.epochs if arguments.quality_epochs is None else arguments.quality_epochs
     if epochs:
