@@ -369,6 +369,12 @@ def members(group: str) -> npt.NDArray[np.bool_]:
     return table
 
 
+@cache
+def marks(some: bytes) -> npt.NDArray[np.bool_]:
+    """Which of the 256 classes are some marks."""
+    return np.isin(np.arange(256), np.frombuffer(some, np.uint8))
+
+
 def word_codes() -> dict[str, str]:
     """Of each word of the vocabulary its class."""
     return _codes()[0]
