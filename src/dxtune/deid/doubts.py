@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon
 from dxtune.deid.looks import Look
+from dxtune.deid.patterns import EITHER_CLASS
 from dxtune.deid.tokens import DIGITS, EDGE, INITIAL, LETTERS, LOWER, TITLE, UPPER, Ints
 
 USUAL = 300
@@ -38,7 +39,7 @@ def doubt(seen: Look, rows: Ints, words: npt.NDArray[np.bool_], named: npt.NDArr
     for much, group in ((USUAL, "usual"), (CALLED_AFTER, "eponym")):
         more += much * grammar.members(group)[classes]
     more += DRUG * (lexicon.column(known, "flags") & 1)
-    more += SCORE * (classes == grammar.EITHER_CLASS)
+    more += SCORE * (classes == EITHER_CLASS)
     pronoun = (classes == ord("I")) & (mark_ == ord("i")) & (seen.classes[after] != ord("."))  # "I feel well"; not "I. Brandt"
     article = (shape == INITIAL) & (mark_ == ord("a")) & (tokens.shape[after] == LOWER) & (tokens.gap[after] > 0)  # "A drain"
     short = (length <= 4) & (tokens.kind[rows] == LETTERS)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import checksums, grammar, lexicon
+from dxtune.deid.patterns import EITHER, EITHER_CLASS, POSTCODE
 from dxtune.deid.spans import TYPES, placeholders
 from dxtune.deid.tokens import DIGITS, LETTERS, NO_CASE, Bytes, Ints, Tokens, hash_words, tokenize
 
@@ -108,8 +109,8 @@ def _explained(seen: Look) -> Look:
     tokens = seen.tokens
     first, last, kinds = grammar.find(tokens, seen.classes)
     number = np.array([NUMBER.get(kind, 0) for kind in kinds], np.uint8)
-    either = np.array([kind == grammar.EITHER for kind in kinds], bool)
-    for at in [at for at, kind in enumerate(kinds) if kind == grammar.POSTCODE]:
+    either = np.array([kind == EITHER for kind in kinds], bool)
+    for at in [at for at, kind in enumerate(kinds) if kind == POSTCODE]:
         if _POSTCODE.fullmatch(tokens.text, int(tokens.start[first[at]]), int(tokens.end[last[at] - 1])):
             number[at] = NUMBER["LOCATION"]
     kept = np.zeros(len(tokens), bool)
@@ -123,7 +124,7 @@ def _explained(seen: Look) -> Look:
     kind = np.where(either, DIGITS, IDENTIFIER)
     word = np.where(either, tokens.word[first] * np.uint64(31) + tokens.word[last - 1], tokens.word[first])
     tokens = _with_values(tokens, first, {"end": tokens.end[last - 1], "kind": kind, "shape": NO_CASE, "word": word})
-    classes = _with(seen.classes, first[either], grammar.EITHER_CLASS)
+    classes = _with(seen.classes, first[either], EITHER_CLASS)
     seen = Look(tokens, classes, _with(seen.seen, first, number), seen.fixed, kept, seen.known)
     return _chosen(seen, _without(first + 1, last, len(kept)))
 

@@ -15,6 +15,7 @@ from dxtune.deid.carried import Names
 from dxtune.deid.completing import spread
 from dxtune.deid.doubts import doubt
 from dxtune.deid.looks import NUMBER, Look, notes_of
+from dxtune.deid.patterns import EITHER_CLASS
 from dxtune.deid.tokens import DIGITS, LETTERS, LOWER, Bytes, Hashes, Ints, Tokens, tokenize
 
 
@@ -70,7 +71,7 @@ def mark(
         best = scores.argmax(1)
         margin[rows] = scores[np.arange(len(rows)), best] - threshold - doubt(seen, rows, words, best < 3)
         guess[rows] = _SCORED[best]
-        guess[seen.classes == grammar.EITHER_CLASS] = NUMBER["DATE"]
+        guess[seen.classes == EITHER_CLASS] = NUMBER["DATE"]
     sure = margin >= 0
     kind[sure] = guess[sure]
     rule = np.where(seen.seen > 0, RULES.index("grammar"), np.where(sure, RULES.index("scorer"), 0)).astype(np.uint8)
