@@ -5,7 +5,8 @@ it, or by the pattern COMPOUND, which judging.py masks where it cannot explain i
 
 In a pattern `<name>` is a token of a group of vocabulary.py or of a set of `codes`, `~` an optional space, `_` a space, and
 blanks mean nothing. A space is no line end: where a sentence may wrap inside an identifier, a pattern says `<gap>`, or is
-made of one by `_over_lines`.
+made of one by `_over_lines`. What repeats before the part that makes a pattern what it is has a bound: a search that runs to the end
+of the note, finds no @, and begins anew at the next word would take the square of its length.
 """
 
 # ruff: noqa: E501 (tables: a line a pattern)
@@ -104,6 +105,7 @@ _LABELLED = {
 }
 _MORE = r"(?: _ (?:<word>{1,3} <num>+ | <num>{2,4} <word> ) <alnum>* | _ <n3up> ){0,5}"
 
+_MAILBOX = r"(?:<alnum> | [.%+'\x5f-]){1,24}"
 _TAIL = r"(?: [-./,:+\x5f*#] <alnum>+ )"
 _MONTH = r"(?:<month>|<month_short>) \.?"
 DATES = tuple(map(_over_lines, (
@@ -122,12 +124,12 @@ DATES = tuple(map(_over_lines, (
 
 # In order of priority: of two that fit the same tokens the first wins. Of several that fit, the longest is taken.
 PATTERNS: list[tuple[str, str]] = [
-    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ @ <word> <alnum>* (?: [.-] <alnum>+ )*"),
-    ("EMAIL", r"(?:<alnum> | [.%+'\x5f-])+ ~ @ ~ <alnum>+ (?: [.-] <alnum>+ )* \. <word>"),
-    ("EMAIL", r"(?:<alnum> | [.\x5f-])+ ~ [\[(] <at> [\])] ~ <alnum>+ (?: (?: \. | ~ [\[(] <any> [\])] ~ ) <alnum>+ )+"),
+    ("EMAIL", rf"{_MAILBOX} @ <word> <alnum>* (?: [.-] <alnum>+ )*"),
+    ("EMAIL", rf"{_MAILBOX} ~ @ ~ <alnum>+ (?: [.-] <alnum>+ )* \. <word>"),
+    ("EMAIL", rf"{_MAILBOX} ~ [\[(] <at> [\])] ~ <alnum>+ (?: (?: \. | ~ [\[(] <any> [\])] ~ ) <alnum>+ )+"),
     ("URL", r"<http> : / / (?:<alnum> | [.%+'\x5f/?&=:#@,;!-])+"),
     ("URL", r"<www> \. (?:<alnum> | [.%+'\x5f/?&=:#-])+"),
-    ("URL", r"(?:<alnum> | [-\x5f])+ (?: \. (?:<alnum>|-)+ ){0,4} \. <tld> (?: / (?:<alnum> | [.%+'\x5f/?&=:#-])* )?"),
+    ("URL", r"(?:<alnum> | [-\x5f]){1,24} (?: \. (?:<alnum>|-){1,24} ){0,4} \. <tld> (?: / (?:<alnum> | [.%+'\x5f/?&=:#-])* )?"),
     ("IP", r"<n13> \. <n13> \. <n13> \. <n13> (?: [:/] <num> )?"),
     ("IP", r"(?: <alnum>{1,3} : ){5,7} <alnum>{1,3} | (?:<alnum>{1,3} :){1,6} (?: : <alnum>{1,3} ){1,6}"),
     ("SSN", r"<n3> - <n2> - <n4> | <n3> _ <n2> _ <n4> | (?:[*]|<plain>){1,3} - (?:[*]|<plain>){1,2} - <n4>"),
@@ -159,7 +161,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("DATE", rf"(?:<date_before>|<weekday>) [\x20:.,(]{{1,3}} (?P<v> <d> [-/] <d> {_CLOCK} )"),
     ("DATE", r"<month_sure>"),
     ("DATE", r"<month_before> [\x20-] (?:<the>_)? (?P<v> (?:<month>|<month_short>) \.? )"),
-    ("DATE", r"<born> (?:<word>|[\x20:])* (?P<v> <old_year> )"),
+    ("DATE", r"<born> (?:<word>|[\x20:]){0,16} (?P<v> <old_year> )"),
     ("DATE", r"<festival>"),
     # ages over 89
     ("AGE", r"<age> (?:[\x20/:=] | <sex> | <link> | <of>){1,4} (?P<v> <n90> )"),
@@ -187,7 +189,7 @@ PATTERNS: list[tuple[str, str]] = [
     (KEEP, r"<n1_6> ~ / ~ <n1_6> (?: ~ | - ) (?: <slash_unit> | % )"),
     (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <n1_6> (?: [.,-] <n1_6> )*"),
     (KEEP, r"<icd> (?: [\x20:#.-] | <link> | <icd> ){0,4} <word>? <n13> (?: \. <alnum>{1,3} )?"),
-    (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-])* <num> (?: [.-] <alnum>+ )*"),
+    (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-]){0,12} <num> (?: [.-] <alnum>+ )*"),
     (KEEP, r"<n13> (?: , (?:<n3>|O) )+ (?: \. <num> )? | <n1_6> \. <n1_6> | \. <num>"),
     (KEEP, r"(?: <tnm> <n1> [lI]? ){1,3} (?: <tnm> [lI]? )? | <n12> : <n12> (?: : <n12> )?"),
     ("COMPOUND", rf"(?: <word>+ <num> <alnum>* | <num> <alnum>+ ) {_TAIL}* | <num> {_TAIL}+ | (?: <word>+ [-./\x5f#] ){{1,3}} {_CHUNK} {_TAIL}* | <n5up>"),
