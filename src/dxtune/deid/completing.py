@@ -54,19 +54,28 @@ def _spread_to_doubtful(kind: Bytes, doubtful: Ints, near: npt.NDArray[np.bool_]
 
 
 def _spread_to_small_words(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
-    """Marks the particles before a name, "van der", and the words behind one that make it a facility, "Clinic"."""
+    """Marks the particles before a name, "van der", the words behind one that make it a facility, "Clinic", and those that
+    towns begin with, "Port"."""
     tokens, name = seen.tokens, NUMBER["NAME"]
     particles = np.flatnonzero((kind == 0) & grammar.members("particle")[seen.classes])
     for _ in range(2):
         after = np.where(seen.classes[particles + 1] == ord("-"), particles + 2, particles + 1)
         leads = near[particles + 1] & (kind[after] == name) & ~seen.fixed[after]
         kind[particles[leads]] = name
-    tails = np.flatnonzero((kind == 0) & grammar.members("tail")[seen.classes])
+    wing = grammar.members("wing")[seen.classes] & (tokens.shape == TITLE)  # St. Hilda's Day Unit
+    tails = np.flatnonzero((kind == 0) & (grammar.members("tail")[seen.classes] | wing))
     for _ in range(2):
-        same_case = (tokens.shape[tails] != LOWER) | (tokens.shape[tails - 1] == LOWER)
-        follows = near[tails] & same_case & _WORDLY[kind[tails - 1]] & (kind[tails] == 0) & ~seen.fixed[tails - 1]
-        before = kind[tails[follows] - 1]
+        firm = seen.classes[tails - 1] == ord("&")  # Kessler & Sons
+        ahead = np.where(firm, tails - 2, tails - 1)
+        same_case = (tokens.shape[tails] != LOWER) | (tokens.shape[ahead] == LOWER)
+        follows = near[tails] & same_case & _WORDLY[kind[ahead]] & (kind[tails] == 0) & ~seen.fixed[ahead]
+        before = kind[ahead[follows]]
         kind[tails[follows]] = np.where(before == name, NUMBER["FACILITY"], before)
+        kind[tails[follows & firm] - 1] = NUMBER["FACILITY"]
+    towns = np.flatnonzero((kind == 0) & grammar.members("toponym")[seen.classes])  # port ellery
+    same_case = (tokens.shape[towns] == LOWER) == (tokens.shape[towns + 1] == LOWER)
+    leads = near[towns + 1] & same_case & _WORDLY[kind[towns + 1]] & (tokens.kind[towns + 1] == LETTERS)
+    kind[towns[leads & ~seen.fixed[towns + 1]]] = NUMBER["LOCATION"]
 
 
 def _spread_to_house_numbers(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
@@ -110,9 +119,13 @@ def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> N
     whole = numbered & (kind[ahead] == place) & ~seen.fixed[ahead]
     kind[ranges(flat[whole], number[whole] + 1)] = place
     parts = np.flatnonzero(_PLACES[kind] & ~seen.fixed)
+    tail = grammar.members("tail")[seen.classes]
+    function = lexicon.column(seen.known, "kind") == lexicon.FUNCTION
     for step in (2, 4):  # one word, or one word between hyphens: Reina-on-Sea
         left = parts[parts + step < len(kind)]
-        left = left[(kind[left + step] == kind[left]) & ~seen.fixed[left + step]]
+        left = left[_PLACES[kind[left + step]] & ~seen.fixed[left + step]]
+        mixed = (kind[left + step] != kind[left]) & ((step > 2) | ~tail[left + step] | function[left + 1])
+        left = left[~mixed]
         middle = left + step // 2
         joined = word[middle] & (kind[middle] == 0)
         for place_ in range(1, step + 1):

@@ -18,15 +18,16 @@ def judge(kind: str, classes: str) -> str:  # noqa: PLR0911
     if kind in LABELS:
         if len(classes) == 1 and classes in "Yy":
             return KEEP
-        if sum(digits) and _judge_compound(classes, digits) == "DATE":
-            return "DATE"
+        by_form = _judge_compound(classes, digits) if digits else KEEP
+        if by_form == "DATE":
+            return by_form
         if kind == "ID" and classes.count("-") > 1:
             return kind
         least = 4 if kind in {"DEVICE", "ID", "PHOTO", "ACCOUNT", "HEALTH_PLAN"} else 3
         if sum(digits) < least:
-            return KEEP
+            return EITHER if by_form == EITHER else KEEP
         short = sum(digits) < 5 and len(digits) > 1 and kind in {"DEVICE", "ID", "PHOTO", "HEALTH_PLAN"}
-        return KEEP if short and _judge_compound(classes, digits) in (KEEP, EITHER) else kind
+        return KEEP if short and by_form in (KEEP, EITHER) else kind
     return kind
 
 

@@ -31,7 +31,7 @@ _DIGITS = {
 LENGTH = {code: length for code, (_, length) in _DIGITS.items()}
 ANY_DIGITS = "".join(LENGTH)
 # The classes of words that no group knows: C capital, U upper case, I an initial, w small, l one small letter, X other.
-_FREE = [*range(0x80, 0x100), *range(0x0E, 0x1F), *range(0x01, 0x09), *map(ord, "ABDFGHJKMPQRVWZabcgux")]
+_FREE = [*range(0x80, 0x100), *range(0x0B, 0x20), *range(0x01, 0x0A), *map(ord, "ABDFGHJKMPQRVWZabcgux")]
 
 
 @cache
@@ -105,6 +105,7 @@ _LABELLED = {
 }
 _MORE = r"(?: _ (?:<word>{1,3} <num>+ | <num>{2,4} <word> ) <alnum>* | _ <n3up> ){0,5}"
 
+_AMOUNT = r"<n1_6> (?: , (?: <n3> | O ) )* (?: [.,] <num> )?"  # 613.555.0185 is none, whatever follows
 _MAILBOX = r"(?:<alnum> | [.%+'\x5f-]){1,24}"
 _TAIL = r"(?: [-./,:+\x5f*#] <alnum>+ )"
 _MONTH = r"(?:<month>|<month_short>) \.?"
@@ -121,6 +122,13 @@ DATES = tuple(map(_over_lines, (
     r"<month> _ (?:<the>_)? (?:<ordinal> | <ten> [\x20-] <ordinal>) (?: ,? _ <yyyy> )?",
     r"<eight>",
 )))  # fmt: skip
+
+_STREETS = (
+    _over_lines(
+        r"<num> <letter>? ,? _ (?:<compass> \.? _)? (?: (?: <title> \.? | <old> | <street> | <weekday> | <month> | <n12> <suffix> | <n3> <suffix> ) _ ){1,4} <street>"
+    ),
+    r"(?: <n2> | <n3up> ) _ (?: <lower> _ ){1,2} <street>",
+)
 
 # In order of priority: of two that fit the same tokens the first wins. Of several that fit, the longest is taken.
 PATTERNS: list[tuple[str, str]] = [
@@ -140,6 +148,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("PHONE", rf"<phone> (?: [ \x20:#.=()*/-] | <link> ){{1,5}} (?P<v> {_PHONE} | <n3> [\x20.-] <n4> | <n47> | \+? \(? <num> \)? (?: [\x20.-] \(? <num> \)? ){{2,5}} | <n6up> )"),
     ("PHONE", r"<phone> (?: _ <word> ){1,2} _ <say_or_link> _ (?: \# )? (?P<v> <word>? <n47> | <n3> [.-] <n4> )"),
     ("PHONE", rf"{_PHONE} | \+ <n13> (?: [\x20.-]? \(? <num> \)? ){{2,5}}"),
+    ("AGE", r"(?P<v> <n90> ) - <year> - <old>"),
     ("PHONE", r"<n3> - <n4> | <n5> _ <n6up> | <n4> _ <n3> _ <n3> | <n2> [\x20-] <n4> [\x20-] <n4> | <n3> - <word>+ -? <alnum>+ "),
     ("PHONE", r"(?: <n1> - )? <n3> - <n3> - <word>{1,2} | <phone> <n47>"),
     ("VEHICLE", rf"<vehicle> {_LINK} (?P<v> (?: <plain> [\x20-] )? {_CHUNK} (?: [-.] <alnum>+ ){{0,3}} (?: [\x20-] (?: <n24> | [CU] ) )? )"),
@@ -156,7 +165,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("ID", r"<login> (?:_<who>)? (?: [\x20:=] | <link> ){1,3} (?P<v> <word> <num>* (?: [.\x5f-] <alnum>+ | <num> )+ )"),
     # dates: by themselves, after a cue that other patterns start with, and in forms that only a cue makes sure
     *(("DATE", form) for form in DATES),
-    *(("DATE", rf"(?:<cue>) (?: [ \x20:=,()#.-] | <link> | <word> | <month_before> ){{1,8}} (?P<v> {form} )") for form in DATES),
+    *(("DATE", rf"<cue> (?: [ \x20:=,()#.-] | <link> | <word> | <month_before> ){{1,8}} (?P<v> {form} )") for form in DATES),
     ("DATE", r"(?:<date_before>|<weekday>) ,? _ (?P<v> (?:<the>_)? <d> <suffix> )"),
     ("DATE", rf"(?:<date_before>|<weekday>) [\x20:.,(]{{1,3}} (?P<v> <d> [-/] <d> {_CLOCK} )"),
     ("DATE", r"<month_sure>"),
@@ -175,20 +184,21 @@ PATTERNS: list[tuple[str, str]] = [
     ("LOCATION", r"<zip> (?: [\x20:#] | <link> ){0,4} (?P<v> <alnum>* <num> <alnum>* (?: [\x20-] <alnum>* <num> <alnum>* )? )"),
     ("LOCATION", r"<state> \.? ,? _ (?P<v> <n5> (?: - <n4> )? )"),
     ("LOCATION", r"<n5> - <n4> | [ICU] <n12> [IlCU]? _ <n1> [U] | [IU] <n1> [IU] _? <n1> [IU] <n1>"),
-    ("LOCATION", _over_lines(r"<num> <letter>? ,? _ (?:<compass> \.? _)? (?: (?: <title> \.? | <old> | <street> | <weekday> | <month> | <n12> <suffix> | <n3> <suffix> ) _ ){1,4} <street>")),
-    ("LOCATION", r"(?: <n2> | <n3up> ) _ (?: <lower> _ ){1,2} <street>"),
+    *(("LOCATION", form) for form in _STREETS),
+    *(("LOCATION", rf"<cue> ~ : ~ (?P<v> {form} )") for form in _STREETS),
     (POSTCODE, r"<word> <n12> <word>? <gap> <n1> <word>"),
     ("LOCATION", r"<flat> ~ \.? ~ \#? ~ (?P<v> <num> <word>? )"),
     # what explains a number
     (KEEP, r"<temperature> (?: [\x20:=><] | <word> ){1,5} <n13> (?: \. <num> )? ~ <sex>"),
     (KEEP, r"<n12> [\x20-]? <year>"),
+    (KEEP, r"<aged> (?:_<at>)? _ <n13> (?: \. <num> | ~ % | ~ <slash_unit> )"),
     (KEEP, r"<pressure> (?: [\x20:,=(] | <link> | <plain> ){1,5} <n13> ~ / ~ <n13>"),
     (KEEP, r"<ratio_before> (?: [\x20:,'()=/-] | <word> ){1,8} <n13> ~ / ~ <n13>"),
     (KEEP, r"(?:<date_before> _)? <n13> ~ / ~ <n13> ~ [,;-]? ~ <ratio_after>"),
-    (KEEP, r"<n1_6> (?: [.,] <num> )* (?: ~ (?: - | <to> ) ~ <n1_6> (?:[.,] <num>)* )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
+    (KEEP, rf"{_AMOUNT} (?: ~ (?: - | <to> ) ~ {_AMOUNT} )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
     (KEEP, r"<n1_6> ~ / ~ <n1_6> (?: ~ | - ) (?: <slash_unit> | % )"),
     (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <n1_6> (?: [.,-] <n1_6> )*"),
-    (KEEP, r"<icd> (?: [\x20:#.-] | <link> | <icd> ){0,4} <word>? <n13> (?: \. <alnum>{1,3} )?"),
+    (KEEP, r"<icd> (?: [\x20-]? <n12> )? (?: [\x20:#.-] | <link> | <icd> | <code> ){0,4} <word>? <n13> (?: \. <alnum>{1,3} )?"),
     (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-]){0,12} <num> (?: [.-] <alnum>+ )*"),
     (KEEP, r"<n13> (?: , (?:<n3>|O) )+ (?: \. <num> )? | <n1_6> \. <n1_6> | \. <num>"),
     (KEEP, r"(?: <tnm> <n1> [lI]? ){1,3} (?: <tnm> [lI]? )? | <n12> : <n12> (?: : <n12> )?"),
