@@ -28,9 +28,12 @@ def spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes)
     near[1:-1] = (tokens.start[1:] - tokens.end[:-1] <= 1) & (tokens.gap[1:] < 2)
     hyphen = (tokens.kind == MARK) & grammar.marks(b"-'.")[seen.classes]
     ordinary = _ORDINARY[lexicon.column(seen.known, "kind")]
-    doubtful = (margin >= np.where(ordinary, -SLACK // 3, -SLACK)) & (kind == 0) & (tokens.kind == LETTERS)
+    label = np.zeros(len(kind), bool)  # Unit No:
+    label[:-1] = grammar.members("patient")[seen.classes[:-1]] & grammar.members("idword")[seen.classes[1:]]
+    doubtful = (margin >= np.where(ordinary, -SLACK // 3, -SLACK)) & (kind == 0) & (tokens.kind == LETTERS) & ~label
     _spread_to_doubtful(kind, np.flatnonzero(doubtful & _WORDLY[guess] & (tokens.shape != LOWER)), near, hyphen)
-    _spread_to_small_words(seen, kind, near)
+    wing = grammar.members("wing")[seen.classes] & (tokens.shape == TITLE) & ~label  # St. Hilda's Day Unit
+    _spread_to_small_words(seen, kind, near, grammar.members("tail")[seen.classes] | wing)
     _spread_to_house_numbers(seen, kind, near)
     _fill(seen, kind, hyphen)
     _complete_streets(seen, kind, near)
@@ -53,17 +56,16 @@ def _spread_to_doubtful(kind: Bytes, doubtful: Ints, near: npt.NDArray[np.bool_]
         doubtful = doubtful[got == 0]
 
 
-def _spread_to_small_words(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
-    """Marks the particles before a name, "van der", the words behind one that make it a facility, "Clinic", and those that
-    towns begin with, "Port"."""
+def _spread_to_small_words(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_], tail: npt.NDArray[np.bool_]) -> None:
+    """Marks the particles before a name, "van der", the words behind one that make it a facility, "Clinic" (tail), and those
+    that towns begin with, "Port"."""
     tokens, name = seen.tokens, NUMBER["NAME"]
     particles = np.flatnonzero((kind == 0) & grammar.members("particle")[seen.classes])
     for _ in range(2):
         after = np.where(seen.classes[particles + 1] == ord("-"), particles + 2, particles + 1)
         leads = near[particles + 1] & (kind[after] == name) & ~seen.fixed[after]
         kind[particles[leads]] = name
-    wing = grammar.members("wing")[seen.classes] & (tokens.shape == TITLE)  # St. Hilda's Day Unit
-    tails = np.flatnonzero((kind == 0) & (grammar.members("tail")[seen.classes] | wing))
+    tails = np.flatnonzero((kind == 0) & tail)
     for _ in range(2):
         firm = seen.classes[tails - 1] == ord("&")  # Kessler & Sons
         ahead = np.where(firm, tails - 2, tails - 1)
