@@ -17,7 +17,7 @@ from dxtune.deid.patterns import DATES, EITHER_CLASS, KEEP, PATTERNS, codes, com
 from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, Bytes, Ints, Tokens
 
 
-class _Machine:
+class Machine:
     """The compiled patterns: one alternation that finds, and a set that says which pattern it was."""
 
     def __init__(self) -> None:
@@ -33,10 +33,22 @@ class _Machine:
             self.which.Add(pattern)
         self.which.Compile()
         union = b"|".join(pattern.replace(b"(?P<v>", b"(?:") for _, pattern in patterns)
-        # The compiled expression itself: finditer of the Python layer takes as long again. Same results, see the tests.
-        self.match: Any = re2.compile(union, options)._regexp.Match
+        self.union: Any = re2.compile(union, options)
         self.date: Any = re2.compile(compiled("|".join(DATES)), options)
         self.told: dict[bytes, tuple[int, int, str]] = {}
+
+    def stretches(self, classes: bytes) -> list[tuple[int, int]]:
+        """Where a pattern fits: from left to right, none overlapping, each the longest that begins there.
+
+        What `union.finditer` gives. That takes as long again as the search, so the compiled expression is asked itself.
+        """
+        match, size = self.union._regexp.Match, len(classes)
+        found = []
+        start, end = match(_ANYWHERE, classes, 0, size)[0]
+        while start >= 0:
+            found.append((start, end))
+            start, end = match(_ANYWHERE, classes, end, size)[0]
+        return found
 
     def tell(self, classes: bytes) -> tuple[int, int, str]:
         """Where in some classes the identifier stands, and its kind; KEEP where it is none. A function of the classes alone."""
@@ -72,8 +84,8 @@ _ANYWHERE = re2._Anchor.UNANCHORED
 
 
 @cache
-def _machine() -> _Machine:
-    return _Machine()
+def machine() -> Machine:
+    return Machine()
 
 
 @cache
@@ -157,15 +169,12 @@ def find(tokens: Tokens, classes: Bytes) -> tuple[Ints, Ints, list[str]]:
     at[place[gaps] - 1] = gaps
     line[place[gaps] - 1] = np.where(tokens.gap[gaps] > 1, 10, 32)
     text = line.tobytes()
-    machine = _machine()
-    told, match = machine.told, machine.match
+    told, tell = machine().told, machine().tell
     starts, ends, kinds = [], [], []
-    start, end = match(_ANYWHERE, text, 0, len(text))[0]
-    while start >= 0:
+    for start, end in machine().stretches(text):
         some = text[start:end]
-        first, last, kind = told.get(some) or machine.tell(some)
+        first, last, kind = told.get(some) or tell(some)
         starts.append(start + first)
         ends.append(start + last - 1)
         kinds.append(kind)
-        start, end = match(_ANYWHERE, text, end, len(text))[0]
     return at[starts], at[ends] + 1, kinds
