@@ -32,7 +32,8 @@ def spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes)
     label[:-1] = grammar.members("patient")[seen.classes[:-1]] & grammar.members("idword")[seen.classes[1:]]
     doubtful = (margin >= np.where(ordinary, -SLACK // 3, -SLACK)) & (kind == 0) & (tokens.kind == LETTERS) & ~label
     _spread_to_doubtful(kind, np.flatnonzero(doubtful & _WORDLY[guess] & (tokens.shape != LOWER)), near, hyphen)
-    wing = grammar.members("wing")[seen.classes] & (tokens.shape == TITLE) & ~label  # St. Hilda's Day Unit
+    wing = (grammar.members("wing") | grammar.members("box_unit"))[seen.classes]  # St. Hilda's Day Unit
+    wing &= (tokens.shape == TITLE) & ~label
     _spread_to_small_words(seen, kind, near, grammar.members("tail")[seen.classes] | wing)
     _spread_to_house_numbers(seen, kind, near)
     _fill(seen, kind, hyphen)

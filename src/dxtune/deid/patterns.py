@@ -13,7 +13,7 @@ of the note, finds no @, and begins anew at the next word would take the square 
 import re
 from functools import cache
 
-from dxtune.deid.vocabulary import GROUPS, SOFT
+from dxtune.deid.vocabulary import GROUPS, LATE, SOFT
 
 KEEP = "KEEP"
 EITHER = "EITHER"
@@ -31,7 +31,7 @@ _DIGITS = {
 LENGTH = {code: length for code, (_, length) in _DIGITS.items()}
 ANY_DIGITS = "".join(LENGTH)
 # The classes of words that no group knows: C capital, U upper case, I an initial, w small, l one small letter, X other.
-_FREE = [*range(0x80, 0x100), *range(0x0B, 0x20), *range(0x01, 0x0A), *map(ord, "ABDFGHJKMPQRVWZabcgux")]
+_FREE = [*range(0x80, 0x100), *range(0x0E, 0x1F), *range(0x01, 0x09), *map(ord, "ABDFGHJKMPQRVWZabcgux")]
 
 
 @cache
@@ -41,7 +41,8 @@ def codes() -> tuple[dict[str, str], dict[str, str]]:
     words: dict[str, str] = {}
     free = iter(_FREE)
     members: dict[str, set[str]] = {name: set() for name in GROUPS}
-    for word in sorted(set().union(*GROUPS.values())):
+    late = frozenset().union(*(GROUPS[name] for name in LATE))
+    for word in sorted(set().union(*GROUPS.values()), key=lambda word: (word in late, word)):
         groups = tuple(name for name in GROUPS if word in GROUPS[name])
         if groups not in kinds:
             kinds[groups] = chr(next(free))
@@ -198,7 +199,7 @@ PATTERNS: list[tuple[str, str]] = [
     (KEEP, rf"{_AMOUNT} (?: ~ (?: - | <to> ) ~ {_AMOUNT} )? (?: ~ | - ) (?: <unit> | % | / ~ (?: <unit> | <per>) )"),
     (KEEP, r"<n1_6> ~ / ~ <n1_6> (?: ~ | - ) (?: <slash_unit> | % )"),
     (KEEP, r"<lab> (?: [\x20:=,><(] | <link> | <of> | <lab> ){1,6} <n1_6> (?: [.,-] <n1_6> )*"),
-    (KEEP, r"<icd> (?: [\x20-]? <n12> )? (?: [\x20:#.-] | <link> | <icd> | <code> ){0,4} <word>? <n13> (?: \. <alnum>{1,3} )?"),
+    (KEEP, r"<icd> (?: [\x20-]? <n12> )? (?: [\x20:#.-] | <link> | <icd> ){0,4} <word>? <n13> (?: \. <alnum>{1,3} )?"),
     (KEEP, r"<codes> (?: [\x20:#.-] | <link> | <codes> ){0,4} (?:<alnum> | [.-]){0,12} <num> (?: [.-] <alnum>+ )*"),
     (KEEP, r"<n13> (?: , (?:<n3>|O) )+ (?: \. <num> )? | <n1_6> \. <n1_6> | \. <num>"),
     (KEEP, r"(?: <tnm> <n1> [lI]? ){1,3} (?: <tnm> [lI]? )? | <n12> : <n12> (?: : <n12> )?"),
