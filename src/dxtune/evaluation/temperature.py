@@ -34,7 +34,7 @@ def fit_temperature(truth: Labels, logits: Floats) -> float:
 def untemper(probabilities: Floats, temperature: float, alone: bool) -> Floats:
     """The probabilities as they were before a temperature was applied; `alone`: each class is a question of its own.
 
-    >>> untemper(np.array([[0.25, 0.75]]), 1.0, alone=False).tolist()
+    >>> untemper(np.array([[0.25, 0.75]]), 1.0, alone=False).round(6).tolist()
     [[0.25, 0.75]]
     """
     if alone:

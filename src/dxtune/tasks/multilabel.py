@@ -115,9 +115,9 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.multilabel_assessment import measure as measured
+    from dxtune.evaluation.multilabel_assessment import measured
 
-    return measured(notes, predictions, labels, np.array(settings["thresholds"]), params)
+    return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:
