@@ -52,10 +52,12 @@ def _areas(sums: Floats) -> Floats:
     """AUROC and average precision, (resamples, 2), from what `_sums_of` sums."""
     scores = len(sums) // 3
     having, tied, between = sums[:scores], sums[scores : 2 * scores], sums[2 * scores :]
-    lower = np.cumsum(between[:-1], axis=0) + np.cumsum(tied, axis=0) - tied
+    lower, reached = np.cumsum(between[:-1], axis=0), np.cumsum(having[::-1], axis=0)[::-1]
+    if tied.any():
+        lower += np.cumsum(tied, axis=0) - tied
     without, found = between.sum(axis=0) + tied.sum(axis=0), having.sum(axis=0)
-    wins = (having * (lower + tied / 2)).sum(axis=0)
-    reached = found - np.cumsum(having, axis=0) + having
-    precision = ratio(reached, reached + without - lower)
-    average = ratio(np.where(having > 0, having * precision, 0).sum(axis=0), found)
-    return np.stack([ratio(wins, found * without), average], axis=1)
+    wins = np.einsum("gr,gr->r", having, lower) + np.einsum("gr,gr->r", having, tied) / 2
+    marked = reached + (without - lower)
+    precision = np.divide(reached, marked, out=np.zeros_like(marked), where=marked > 0)
+    average = np.einsum("gr,gr->r", having, precision)
+    return np.stack([ratio(wins, found * without), ratio(average, found)], axis=1)

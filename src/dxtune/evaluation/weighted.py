@@ -65,7 +65,9 @@ def means(columns: Floats) -> Statistic:
 
 
 def _from_zero(steps: Floats) -> Floats:
-    return np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
+    sums = np.zeros((len(steps), steps.shape[1] + 1))
+    np.cumsum(steps, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def ratio(above: Floats, below: Floats) -> Floats:
