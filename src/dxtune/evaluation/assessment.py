@@ -15,10 +15,11 @@ from dxtune.evaluation.bootstrap import Measure, bootstrap, rare_strata, with_in
 from dxtune.evaluation.calibration import log_loss
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.classes import by_class
-from dxtune.evaluation.curves import all_curves
+from dxtune.evaluation.curves import all_curves, net_benefit, risk_coverage
 from dxtune.evaluation.headline import Sample, measure, points, single
 from dxtune.evaluation.metrics import Floats, accuracy, indicators, macro_f1
 from dxtune.evaluation.multilabel import Matrix
+from dxtune.evaluation.policy import Policy, apply, choose
 from dxtune.evaluation.rates import counts_of, macro, micro_f1, rates
 from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, worst_gap
 from dxtune.evaluation.temperature import untemper
@@ -49,7 +50,8 @@ def measured(
     guesses = {name: indicators(values.argmax(axis=1), size) for name, values in rivals.items()}
     sample, bins = single(truth, probabilities), fitting_bins(test, params.evaluate.calibration_bins)
 
-    figures, tables = assess(test, sample, guesses, labels, params)
+    known = single(validation["label_id"].to_numpy(), matrix(validation, "probabilities"))
+    figures, tables = assess(test, sample, choose(known, params.evaluate.targets), guesses, labels, params)
     figures["calibration"] = calibrated(sample, temperature, bins)
     figures["validation"] = sizes(validation) | _points(validation, bins)
     if "posterior" in test.columns:
@@ -65,18 +67,22 @@ def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
 
 
 def assess(
-    frame: pl.DataFrame, sample: Sample, rivals: Mapping[str, Matrix], labels: Sequence[str], params: Params
+    frame: pl.DataFrame, sample: Sample, policy: Policy, rivals: Mapping[str, Matrix], labels: Sequence[str], params: Params
 ) -> tuple[Figures, Tables]:
-    """The figures under `test` and `baseline`, and the tables `classes` and `subgroups`. rivals: what others guess."""
+    """The figures under `test`, `decision` and `baseline`, and the tables of classes, subgroups and decisions.
+
+    policy: chosen on validation. rivals: what others guess.
+    """
     settings, columns, patients = params.evaluate, params.collect.subgroup_columns, frame["patient_id"].to_numpy()
     bins, groups = fitting_bins(frame, settings.calibration_bins), find_groups(frame, columns)
     strata = rare_strata(sample.truth, patients)
-    own, of_groups = measure(sample, bins), by_group(groups, lambda rows: _within(sample, rows, bins))
+    own, chosen = measure(sample, bins), apply(sample, policy, patients)
+    of_groups = by_group(groups, lambda rows: _within(sample, policy, patients, rows, bins))
     share = 1 / frame.select(pl.len().over("patient_id")).to_series().to_numpy()
     beside = {name: f1s(sample, guess) for name, guess in rivals.items()}
 
     def everything(weights: Floats) -> dict[str, Floats]:
-        found = {**own(weights), **of_groups(weights)}
+        found = {**own(weights), **chosen(weights), **of_groups(weights)}
         found |= {f"alike_{name}": value for name, value in own(weights * share).items()}
         return found | {f"{rival}_{name}": value for rival, some in beside.items() for name, value in some(weights).items()}
 
@@ -86,8 +92,12 @@ def assess(
     test: Figures = {"resamples": settings.bootstrap_resamples, **sizes(frame), "rare_classes": len({*strata} - {0})}
     gone = (drawn["class_notes"] == 0) & (once["class_notes"] > 0)
     test["resamples_without_a_class"] = int(gone.any(axis=1).sum())
-    for name in points_of(once):
+    for name in names_of(own, frame.height):
         test |= with_interval(name, values[name], drawn[name])
+    decision: Figures = {f"target_{name}": value for name, value in settings.targets.items()}
+    decision |= {"answer_from": policy.answer_from} if sample.single else {}
+    for name in names_of(chosen, frame.height):
+        decision |= with_interval(name, values[name], drawn[name])
     alike: Figures = {}
     for name in (sample.first, *ALIKE):
         alike |= with_interval(name, values[f"alike_{name}"], drawn[f"alike_{name}"])
@@ -103,7 +113,8 @@ def assess(
             difference = "difference" if rival == "tfidf" else f"difference_{rival}"
             baseline |= with_interval(theirs, values[theirs], drawn[theirs])
             baseline |= with_interval(f"{difference}_{name}", values[name] - values[theirs], drawn[name] - drawn[theirs])
-    return {"test": test, "baseline": baseline}, {"classes": classes, "subgroups": subgroups}
+    tables = {"classes": classes, "subgroups": subgroups, "decision": net_benefit(sample.truth, sample.probabilities)}
+    return {"test": test, "decision": decision, "baseline": baseline}, tables | {"risk_coverage": risk_coverage(sample)}
 
 
 def calibrated(sample: Sample, temperature: float, bins: int) -> Figures:
@@ -139,6 +150,11 @@ def fitting_bins(frame: pl.DataFrame, bins: int) -> int:
     return max(1, min(bins, frame["patient_id"].n_unique() // SMALLEST_GROUP))
 
 
+def names_of(measure: Measure, notes: int) -> list[str]:
+    """The names of the figures that are no figures of classes."""
+    return [name for name in measure(np.ones((1, notes))) if not name.startswith("class_")]
+
+
 def f1s(sample: Sample, guess: Matrix) -> Measure:
     """The two headline figures of another guess at the same notes."""
     counts = counts_of(sample.truth, guess)
@@ -150,15 +166,9 @@ def f1s(sample: Sample, guess: Matrix) -> Measure:
     return values
 
 
-def points_of(values: Mapping[str, Floats]) -> list[str]:
-    """The names of the headline figures among all that is measured."""
-    others = ("class_", "group_", "rest_", "alike_", "tfidf_", "majority_", "centroid_")
-    return [name for name in values if not name.startswith(others)]
-
-
-def _within(sample: Sample, rows: np.ndarray, bins: int) -> Measure:
-    own = measure(sample.rows(rows), bins)
-    return lambda weights: own(weights[:, rows])
+def _within(sample: Sample, policy: Policy, patients: np.ndarray, rows: np.ndarray, bins: int) -> Measure:
+    own, chosen = measure(sample.rows(rows), bins), apply(sample.rows(rows), policy, patients[rows])
+    return lambda weights: {**own(weights[:, rows]), **chosen(weights[:, rows])}
 
 
 def tidy(figures: Figures) -> Figures:

@@ -7,7 +7,9 @@ import polars as pl
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from dxtune.evaluation import classes, subgroups
+from dxtune.evaluation.headline import Sample, believed
 from dxtune.evaluation.metrics import Floats, Labels, calibration_bins, indicators
+from dxtune.evaluation.multilabel import Matrix
 
 GRID = np.linspace(0, 1, 101)
 
@@ -44,6 +46,37 @@ def confusion(labels: Labels, probabilities: Floats, names: Sequence[str]) -> pl
     return pl.DataFrame(rows, schema={"actual": pl.String, "predicted": pl.String}, orient="row")
 
 
+def net_benefit(truth: Matrix, probabilities: Floats) -> pl.DataFrame:
+    """The net benefit at 99 thresholds, mean over classes: of the model's alerts, of alerts for all notes, and of none.
+
+    True alerts less false ones, weighed by the odds of the threshold, in a note (Vickers and Elkin 2006).
+    """
+    thresholds = GRID[1:-1]
+    odds = thresholds / (1 - thresholds)
+    benefits = []
+    for has, score in zip(np.asarray(truth, dtype=bool).T, probabilities.T, strict=True):
+        hit, false = (len(some) - np.searchsorted(np.sort(some), thresholds) for some in (score[has], score[~has]))
+        benefits.append((hit - false * odds) / len(score))
+    share = np.mean(truth)
+    model = np.mean(benefits, axis=0)
+    return _table(threshold=thresholds, model=model, all=share - (1 - share) * odds, none=np.zeros(len(odds)))
+
+
+def risk_coverage(sample: Sample) -> pl.DataFrame:
+    """The share of wrong answers among those of which the model is surest, for each hundredth of the notes that gets one.
+
+    Notes of equal confidence are wrong in equal parts. Without a row where a note has several labels.
+    """
+    confidence, right = believed(sample)
+    if not sample.single or not len(right):
+        return _table(coverage=[], risk=[])
+    _, inverse, counts = np.unique(-confidence, return_inverse=True, return_counts=True)
+    answered = np.concatenate([[0], counts.cumsum()])
+    wrong = np.concatenate([[0], np.bincount(inverse, weights=1 - right).cumsum()])
+    share = GRID[1:]
+    return _table(coverage=share, risk=np.interp(share * len(right), answered, wrong) / (share * len(right)))
+
+
 def no_curves() -> dict[str, pl.DataFrame]:
     """All tables of metrics/plots by file name without its ending, without a row: dvc.yaml names the files for every task."""
     return {
@@ -53,6 +86,8 @@ def no_curves() -> dict[str, pl.DataFrame]:
         "confusion": pl.DataFrame(schema={"actual": pl.String, "predicted": pl.String}),
         "classes": pl.DataFrame(schema=classes.TABLE),
         "subgroups": pl.DataFrame(schema=subgroups.TABLE),
+        "decision": _table(threshold=[], model=[], all=[], none=[]),
+        "risk_coverage": _table(coverage=[], risk=[]),
     }
 
 

@@ -11,6 +11,7 @@ from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.headline import points, several
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import Matrix, fit_thresholds, multi_hot
+from dxtune.evaluation.policy import choose
 from dxtune.params import Params
 
 
@@ -37,11 +38,12 @@ def measured(
         fitting_bins(test, params.evaluate.calibration_bins),
     )
 
-    figures, tables = assess(test, sample, rivals, labels, params)
+    known_sample = several(known, matrix(validation, "probabilities"), thresholds)
+    figures, tables = assess(test, sample, choose(known_sample, params.evaluate.targets), rivals, labels, params)
     for label, least in zip(labels, thresholds, strict=True):
         figures["test"]["per_class"][label]["threshold"] = float(least)  # type: ignore[index]
     figures["calibration"] = calibrated(sample, temperature, bins)
-    figures["validation"] = sizes(validation) | points(several(known, matrix(validation, "probabilities"), thresholds), bins)
+    figures["validation"] = sizes(validation) | points(known_sample, bins)
     drawn = {
         "roc": curves.roc(truth, sample.probabilities),
         "precision_recall": curves.precision_recall(truth, sample.probabilities),
