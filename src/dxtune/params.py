@@ -227,6 +227,8 @@ class Evaluate(_Section):
     """Equal-mass bins of the calibration error, at the most."""
     targets: dict[Target, Share]
     """What is met on validation: by alerts a sensitivity or a specificity, by answers a risk, by sets of classes a coverage."""
+    gates: dict[Annotated[str, Field(pattern="_(low|high)$")], float]
+    """What a model must reach to be released: the least lower end, or the greatest upper end, of the interval of a figure."""
     seed: Annotated[int, Field(ge=0)]
     """Of the bootstrap and the baseline."""
 
