@@ -1,7 +1,8 @@
 """De-identification shard by shard: find, carry, replace. Functions for map_shards; each note comes out as from one batch.
 
 find_shard looks at the notes of a shard by themselves, carry_shard once more at those whose patients have names elsewhere that
-they may hold, replace_shard writes. Until a text is final none is kept: the first two give offsets and keyed hashes alone.
+they may hold, replace_shard writes and scans what it wrote. Until a text is final none is kept: the first two give offsets and
+keyed hashes alone.
 """
 
 from functools import lru_cache, partial
@@ -52,19 +53,19 @@ def make_engine(how: How) -> Deidentifier:
 
 
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
-    """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
+    """What is to be masked in a shard's notes: `audit` (records.AUDIT), `names` and `asked` (carried), and facts.
 
-    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises LeakageError
-    where something would be left.
+    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers.
     """
     raw = as_documents(raw)
     found, table, shared, taken = _look(how, raw, None)
     counts = audit.tally(raw["text"].to_list(), found.spans, _gold(raw))
-    return Result({"audit": table, "tags": shared.tags()}, {"counts": counts, "taken": taken})
+    tables = {"audit": table, "names": shared.names(), "asked": shared.asked()}
+    return Result(tables, {"counts": counts, "taken": taken})
 
 
-def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataFrame, foreign: pl.DataFrame) -> Result:
-    """The tables of find_shard, once the names that came from other shards were masked too, in the notes of their patients.
+def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, names: pl.DataFrame, foreign: pl.DataFrame) -> Result:
+    """The `audit` and `names` of find_shard, once the names from other shards were masked too, in the notes of their patients.
 
     Facts: `before` and `after`, the counts of these notes without and with them; `taken` of these notes.
     """
@@ -80,10 +81,11 @@ def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataF
     old = table.with_columns(row=pl.col("note_id").replace_strict(order, return_dtype=pl.Int64))
     old = old.filter(~pl.Series(rows[old["row"].to_numpy()], dtype=pl.Boolean))
     merged = pl.concat([old, again]).sort("row", maintain_order=True).drop("row")
-    others = tags.filter(~pl.Series(np.isin(tags["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())))
+    looked_at = np.isin(names["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())
+    names = pl.concat([names.filter(~pl.Series(looked_at, dtype=pl.Boolean)), shared.names()]).sort(*names.columns)
     after = audit.tally(texts, found.spans, gold)
     facts = {"before": before, "after": after, "taken": taken}
-    return Result({"audit": merged, "tags": pl.concat([others, shared.tags()]).sort(*tags.columns)}, facts)
+    return Result({"audit": merged, "names": names}, facts)
 
 
 def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.DataFrame) -> Result:
@@ -103,8 +105,8 @@ def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.
             if audit.structured_left(text, some, writers[row](text, some)):  # by chance: drawn again, and for itself
                 own = words_of(text[start:end] for start, end, _ in some)
                 writers[row] = partial(Surrogates(how.key, how.dates, words | own).replace, patient=patient)
-        clean = [write(text, some) for write, text, some in zip(writers, texts, spans, strict=True)]
-        _check(how, documents, Deidentified(clean, spans, []))
+    clean = [write(text, some) for write, text, some in zip(writers, texts, spans, strict=True)]
+    _check(how, documents, Deidentified(clean, spans, []))
     return Result({"records": pseudonymous(raw, write_fields(raw, spans, writers), how)}, {})
 
 
@@ -125,7 +127,8 @@ def pseudonymous(raw: pl.DataFrame, clean: dict[str, list[Any]], how: How) -> pl
 def spans_of(engine: Deidentifier, raw: pl.DataFrame, table: pl.DataFrame) -> list[list[Span]]:
     """The spans of each note, as the audit table has them."""
     spans: dict[str, list[Span]] = {engine.pseudonym("note", value): [] for value in raw["note_id"]}
-    for note, start, end, kind in table.select("note_id", "start", "end", "type").iter_rows():
+    columns = [table[name].to_list() for name in ("note_id", "start", "end", "type")]
+    for note, start, end, kind in zip(*columns, strict=True):
         if note in spans:
             spans[note].append(Span(start, end, kind))
     return list(spans.values())
@@ -136,11 +139,11 @@ def _look(how: How, raw: pl.DataFrame, foreign: pl.DataFrame | None) -> tuple[De
     engine, shared = make_engine(how), Shared(how.key, foreign)
     texts, patients, known = raw["text"].to_list(), raw["patient_id"].to_list(), _known(how, raw)
     taken: list[str] = []
-    if how.style == "placeholder":
+    if engine.voter is not None and how.style == "placeholder":  # asked again until nothing more is found
         found = engine.examine(texts, patients, known, shared)
-        _check(how, raw, found)
     else:
         found = Deidentified([], *engine.find(texts, patients, known, shared))
+    if how.style == "surrogate":
         inside = words_of(text[a:b] for text, some in zip(texts, found.spans, strict=True) for a, b, _ in some)
         taken = sorted(engine.digest("word", word) for word in inside & POOL)
     names = [engine.pseudonym("note", value) for value in raw["note_id"]]
