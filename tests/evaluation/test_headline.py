@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,5 +170,12 @@ def test_the_area_under_the_roc_table_is_the_auroc() -> None:
 def test_calibration_and_confusion_tables() -> None:
     table = curves.calibration(LABELS, PROBABILITIES, bins=2)
     assert table.rows() == [(0.6, 0.5, 2.0), (0.75, 1.0, 2.0)]
-    rows = curves.confusion(LABELS, PROBABILITIES, ["a", "b", "c"]).rows()
+    frame = pl.DataFrame({"patient_id": ["p", "q", "r", "s"], "label_id": LABELS})
+    rows = curves.confusion(frame, PROBABILITIES, ["a", "b", "c"], smallest=0).rows()
     assert rows == [("a", "a"), ("a", "b"), ("b", "b"), ("c", "c")]
+
+
+def test_pairs_of_labels_of_few_patients_are_left_out_of_the_confusion() -> None:
+    frame = pl.DataFrame({"patient_id": ["p", "p", "q", "r", "r"], "label_id": [0, 0, 0, 1, 1]})
+    shown = curves.confusion(frame, np.eye(2)[[0, 0, 0, 1, 1]], ["b", "a"], smallest=2)
+    assert shown.rows() == [("b", "b")] * 3, "two notes of one patient are one patient"

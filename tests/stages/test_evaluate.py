@@ -76,7 +76,7 @@ def predictions(notes: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def test_figures(notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> None:
-    figures, tables = measured(notes, predictions, LABELS, 1.0, params)
+    figures, tables = measured(notes, predictions, LABELS, 1.0, {}, params)
     test, baseline = figures["test"], figures["baseline"]
     for name in ("accuracy", "macro_f1", "micro_f1", "macro_auroc", "macro_auprc", "brier"):
         assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"], name
@@ -103,10 +103,22 @@ def test_figures(notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, para
     assert tables["confusion"].height == 90
 
 
+def test_another_rival_stands_beside_the_model_with_paired_differences(
+    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
+) -> None:
+    own = np.array(predictions.filter(split="test").sort("note_id")["probabilities"].to_list())
+    figures = measured(notes, predictions, LABELS, 1.0, {"centroid": own, "worst": 1 - np.eye(3)[np.arange(90) % 3]}, params)[0]
+    same, worst = figures["baseline"], figures["test"]
+    assert same["centroid_accuracy"] == worst["accuracy"]
+    assert same["difference_centroid_macro_f1_low"] == same["difference_centroid_macro_f1_high"] == 0, "the same resamples"
+    assert same["worst_accuracy"] == 0 and same["difference_worst_accuracy"] == worst["accuracy"]
+    assert same["difference_majority_accuracy_low"] < same["difference_majority_accuracy_high"]
+
+
 def test_subgroups_under_ten_patients_show_nothing(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
-    subgroups = measured(notes, predictions, LABELS, 1.0, params)[0]["test"]["subgroups"]
+    subgroups = measured(notes, predictions, LABELS, 1.0, {}, params)[0]["test"]["subgroups"]
     assert subgroups["site"]["small"] == {"patients_below_10": 1}
     assert subgroups["site"]["large"]["patients"] == 41
     assert set(subgroups["sex"]) == {"F", "M", "not recorded"}
@@ -117,7 +129,7 @@ def test_subgroups_under_ten_patients_show_nothing(
 def test_a_gap_is_that_to_all_other_notes_and_the_worst_one_is_named(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
-    figures, tables = measured(notes, predictions, LABELS, 1.0, params)
+    figures, tables = measured(notes, predictions, LABELS, 1.0, {}, params)
     groups = figures["test"]["subgroups"]["sex"]
     made = notes["test"].sort("note_id").with_columns(predictions.filter(split="test").sort("note_id")["probabilities"])
     right = (made["probabilities"].list.arg_max() == made["label_id"]).to_numpy()
@@ -134,9 +146,9 @@ def test_a_gap_is_that_to_all_other_notes_and_the_worst_one_is_named(
 def test_two_runs_and_any_order_of_rows_give_the_same_bytes(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
-    first, first_tables = measured(notes, predictions, LABELS, 1.0, params)
+    first, first_tables = measured(notes, predictions, LABELS, 1.0, {}, params)
     shuffled = {split: frame.sample(fraction=1, shuffle=True, seed=3) for split, frame in notes.items()}
-    second, second_tables = measured(shuffled, predictions.sample(fraction=1, shuffle=True, seed=4), LABELS, 1.0, params)
+    second, second_tables = measured(shuffled, predictions.sample(fraction=1, shuffle=True, seed=4), LABELS, 1.0, {}, params)
     assert json.dumps(first, sort_keys=True, allow_nan=False) == json.dumps(second, sort_keys=True, allow_nan=False)
     assert {name: table.write_csv() for name, table in first_tables.items()} == {
         name: table.write_csv() for name, table in second_tables.items()
@@ -147,7 +159,7 @@ def test_no_ceiling_without_posterior_and_no_nan_without_a_class(predictions: pl
     names = [*LABELS, "never seen"]
     notes = {split: corpus(split, size, posterior=False) for split, size in (("train", 60), ("validation", 30), ("test", 90))}
     wider = predictions.with_columns(pl.col("probabilities").list.concat(pl.lit([0.0])))
-    figures = measured(notes, wider, names, 1.0, params)[0]
+    figures = measured(notes, wider, names, 1.0, {}, params)[0]
     assert "ceiling" not in figures
     assert figures["test"]["per_class"]["never seen"] == {"patients_below_10": 1}
     assert figures["test"]["resamples_without_a_class"] == 0, "it was not there to vanish"
@@ -198,4 +210,4 @@ def test_a_missing_subgroup_column_is_an_error(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
     with pytest.raises(DataError, match="site"):
-        measured(notes | {"test": notes["test"].drop("site")}, predictions, LABELS, 1.0, params)
+        measured(notes | {"test": notes["test"].drop("site")}, predictions, LABELS, 1.0, {}, params)

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation import baseline as baselines
+from dxtune.evaluation import curves
 from dxtune.evaluation.bootstrap import Measure, bootstrap, rare_strata, with_interval
 from dxtune.evaluation.calibration import log_loss
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.classes import by_class
-from dxtune.evaluation.curves import all_curves, net_benefit, risk_coverage
 from dxtune.evaluation.headline import Sample, measure, points, single
 from dxtune.evaluation.metrics import Floats, accuracy, indicators, macro_f1
 from dxtune.evaluation.multilabel import Matrix
@@ -37,15 +37,24 @@ def matrix(frame: pl.DataFrame, column: str) -> Floats:
 
 
 def measured(
-    notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], temperature: float, params: Params
+    notes: Mapping[str, pl.DataFrame],
+    predictions: pl.DataFrame,
+    labels: list[str],
+    temperature: float,
+    others: Mapping[str, Floats],
+    params: Params,
 ) -> tuple[Figures, Tables]:
-    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
+    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions.
+
+    others: what rivals make of the test notes besides the linear and the constant one, in the order of note_id.
+    """
     seed, train, size = params.evaluate.seed, notes["train"].sort("note_id"), len(labels)
     validation, test = (join_predictions(notes[split], predictions, split) for split in ("validation", "test"))
     seen, truth, probabilities = train["label_id"].to_numpy(), test["label_id"].to_numpy(), matrix(test, "probabilities")
     rivals = {
         "tfidf": baselines.tfidf(baselines.texts(train), seen, baselines.texts(test), size, seed),
         "majority": baselines.majority(seen, test.height, size),
+        **others,
     }
     guesses = {name: indicators(values.argmax(axis=1), size) for name, values in rivals.items()}
     sample, bins = single(truth, probabilities), fitting_bins(test, params.evaluate.calibration_bins)
@@ -56,7 +65,14 @@ def measured(
     figures["validation"] = sizes(validation) | _points(validation, bins)
     if "posterior" in test.columns:
         figures["ceiling"] = ceiling(test)
-    return tidy(figures), all_curves(truth, probabilities, labels, bins) | tables
+    nobody = params.collect.source == "synthetic"  # then no cell can point at a person
+    tables |= {
+        "roc": curves.roc(truth, probabilities),
+        "precision_recall": curves.precision_recall(truth, probabilities),
+        "calibration": curves.calibration(truth, probabilities, bins),
+        "confusion": curves.confusion(test, probabilities, labels, smallest=0 if nobody else SMALLEST_GROUP),
+    }
+    return tidy(figures), tables
 
 
 def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
@@ -113,8 +129,8 @@ def assess(
             difference = "difference" if rival == "tfidf" else f"difference_{rival}"
             baseline |= with_interval(theirs, values[theirs], drawn[theirs])
             baseline |= with_interval(f"{difference}_{name}", values[name] - values[theirs], drawn[name] - drawn[theirs])
-    tables = {"classes": classes, "subgroups": subgroups, "decision": net_benefit(sample.truth, sample.probabilities)}
-    return {"test": test, "decision": decision, "baseline": baseline}, tables | {"risk_coverage": risk_coverage(sample)}
+    tables = {"classes": classes, "subgroups": subgroups, "decision": curves.net_benefit(sample.truth, sample.probabilities)}
+    return {"test": test, "decision": decision, "baseline": baseline}, tables | {"risk_coverage": curves.risk_coverage(sample)}
 
 
 def calibrated(sample: Sample, temperature: float, bins: int) -> Figures:

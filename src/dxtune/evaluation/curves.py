@@ -39,11 +39,18 @@ def calibration(labels: Labels, probabilities: Floats, bins: int) -> pl.DataFram
     return _table(confidence=confidence, accuracy=accuracy, notes=np.full(bins, notes))
 
 
-def confusion(labels: Labels, probabilities: Floats, names: Sequence[str]) -> pl.DataFrame:
-    """One row a note: the names of its actual and its predicted label, sorted, so that no row tells which note it was."""
-    guess = probabilities.argmax(axis=1)
-    rows = sorted((names[actual], names[predicted]) for actual, predicted in zip(labels, guess, strict=True))
-    return pl.DataFrame(rows, schema={"actual": pl.String, "predicted": pl.String}, orient="row")
+def confusion(frame: pl.DataFrame, probabilities: Floats, names: Sequence[str], smallest: int) -> pl.DataFrame:
+    """One row a note: the names of its actual and its predicted label, sorted, so that no row tells which note it was.
+
+    Pairs of labels with notes of fewer than `smallest` patients are left out. frame: `patient_id` and `label_id`.
+    """
+    pairs = frame.select(
+        "patient_id",
+        actual=pl.Series(np.array(names)[frame["label_id"].to_numpy()], dtype=pl.String),
+        predicted=pl.Series(np.array(names)[probabilities.argmax(axis=1)], dtype=pl.String),
+    )
+    shown = pairs.filter(pl.col("patient_id").n_unique().over("actual", "predicted") >= smallest)
+    return shown.select("actual", "predicted").sort("actual", "predicted")
 
 
 def net_benefit(truth: Matrix, probabilities: Floats) -> pl.DataFrame:
@@ -88,16 +95,6 @@ def no_curves() -> dict[str, pl.DataFrame]:
         "subgroups": pl.DataFrame(schema=subgroups.TABLE),
         "decision": _table(threshold=[], model=[], all=[], none=[]),
         "risk_coverage": _table(coverage=[], risk=[]),
-    }
-
-
-def all_curves(labels: Labels, probabilities: Floats, names: Sequence[str], bins: int) -> dict[str, pl.DataFrame]:
-    """The tables of the figures by file name without its ending."""
-    return {
-        "roc": roc(labels, probabilities),
-        "precision_recall": precision_recall(labels, probabilities),
-        "calibration": calibration(labels, probabilities, bins),
-        "confusion": confusion(labels, probabilities, names),
     }
 
 

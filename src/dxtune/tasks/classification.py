@@ -107,8 +107,10 @@ def measure(
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
     from dxtune.evaluation.assessment import measured
+    from dxtune.tasks.centroid import nearest_centroid
 
-    return measured(notes, predictions, labels, settings["temperature"], params)
+    others = {"centroid": nearest_centroid(notes["train"], notes["test"], len(labels), settings, params)}
+    return measured(notes, predictions, labels, settings["temperature"], others, params)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:
