@@ -52,7 +52,7 @@ def test_figures_have_intervals_and_stand_beside_a_linear_model(params_with: Cal
         values = 0.5 * multilabel.multi_hot(notes[split]["label_ids"], 3) + 0.5 * rng.random((notes[split].height, 3))
         made = pl.Series("probabilities", values.tolist(), dtype=pl.List(pl.Float64))
         ids = notes[split].select("note_id", "patient_id", "label_ids", pl.lit(split).alias("split"))
-        parts.append(ids.with_columns(made))
+        parts.append(ids.with_columns(made, pl.lit(0.0).alias("unlike")))
     thresholds = np.array([0.5, 0.5, 0.9])
     figures, tables = multilabel_assessment.measured(notes, pl.concat(parts), ["a", "b", "c"], 2.0, thresholds, params)
     test, baseline = figures["test"], figures["baseline"]

@@ -57,7 +57,7 @@ def probabilities(notes: int, seed: int = 0) -> np.ndarray:
 
 def made_of(notes: pl.DataFrame, values: np.ndarray) -> pl.DataFrame:
     column = pl.Series("probabilities", values.tolist(), dtype=pl.List(pl.Float64))
-    return pl.DataFrame([notes["note_id"], column])
+    return pl.DataFrame([notes["note_id"], column]).with_columns(pl.lit(0.5).alias("unlike"))
 
 
 @pytest.fixture

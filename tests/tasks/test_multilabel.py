@@ -50,10 +50,10 @@ def test_thresholds_are_fitted_saved_and_applied(tiny_model: Path, tmp_path: Pat
     torch.manual_seed(0)
     model, seen = multilabel.build(tiny_model, 3, 0.0, 0.0), tokens(40)
     multilabel.fit_head(model, seen, 0, bf16=False)
-    learned = multilabel.fit(model.eval(), seen, 0, bf16=False)
+    learned = multilabel.fit(model.eval(), seen, {"pad_token_id": 0, "unk_token_id": 1}, bf16=False)
     assert learned["temperature"] > 0
     assert len(learned["thresholds"]) == 3 and learned["thresholds"][2] == 0.5
-    settings = {"pad_token_id": 0, **learned}
+    settings = {"pad_token_id": 0, "unk_token_id": 1, **learned}
     multilabel.save(model, tmp_path / "m", ["a", "b", "c"], settings)
     loaded, labels, kept = multilabel.load(tmp_path / "m")
     made = multilabel.predict(loaded, seen, kept, bf16=False)

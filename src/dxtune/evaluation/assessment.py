@@ -23,6 +23,8 @@ from dxtune.evaluation.policy import Policy, apply, choose
 from dxtune.evaluation.rates import counts_of, macro, micro_f1, rates
 from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, worst_gap
 from dxtune.evaluation.temperature import untemper
+from dxtune.evaluation.unlike import FAR
+from dxtune.evaluation.weighted import mean
 from dxtune.params import Params
 
 Figures = dict[str, object]
@@ -93,12 +95,14 @@ def assess(
     bins, groups = fitting_bins(frame, settings.calibration_bins), find_groups(frame, columns)
     strata = rare_strata(sample.truth, patients)
     own, chosen = measure(sample, bins), apply(sample, policy, patients)
+    strange = mean((frame["unlike"].to_numpy() > FAR).astype(np.float64))
     of_groups = by_group(groups, lambda rows: _within(sample, policy, patients, rows, bins))
     share = 1 / frame.select(pl.len().over("patient_id")).to_series().to_numpy()
     beside = {name: f1s(sample, guess) for name, guess in rivals.items()}
 
     def everything(weights: Floats) -> dict[str, Floats]:
         found = {**own(weights), **chosen(weights), **of_groups(weights)}
+        found["unlike_share"] = strange(weights)
         found |= {f"alike_{name}": value for name, value in own(weights * share).items()}
         return found | {f"{rival}_{name}": value for rival, some in beside.items() for name, value in some(weights).items()}
 
@@ -112,7 +116,7 @@ def assess(
         test |= with_interval(name, values[name], drawn[name])
     decision: Figures = {f"target_{name}": value for name, value in settings.targets.items()}
     decision |= {"answer_from": policy.answer_from} if sample.single else {}
-    for name in names_of(chosen, frame.height):
+    for name in (*names_of(chosen, frame.height), "unlike_share"):
         decision |= with_interval(name, values[name], drawn[name])
     alike: Figures = {}
     for name in (sample.first, *ALIKE):

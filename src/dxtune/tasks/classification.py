@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
 from dxtune.evaluation.temperature import fit_temperature
+from dxtune.evaluation.unlike import FAR, fit_familiar, unlike
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
@@ -25,15 +26,21 @@ HEAD_C = 0.1
 
 @dataclass(frozen=True)
 class Prediction:
-    """One note's answer: the likeliest label and every label's probability."""
+    """One note's answer: the likeliest label, every label's probability, and how unlike the notes of training it is, 0 to 1."""
 
     label: str
     probabilities: dict[str, float]
+    unlike: float
 
     def __str__(self) -> str:
-        """A line a label, likeliest first."""
+        """A line a label, likeliest first, and a warning where the note is unlike those of training."""
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        return "\n".join(f"{probability:.4f}  {label}" for label, probability in ranked)
+        return "\n".join([f"{probability:.4f}  {label}" for label, probability in ranked] + warning(self.unlike))
+
+
+def warning(score: float) -> list[str]:
+    """A line for a note that is unlike those of training, else nothing."""
+    return ["unlike the notes of training: no probability above can be relied on"] if score > FAR else []
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -79,17 +86,18 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """`temperature`: what logits are divided by, the best on validation: then probabilities say how often it is right."""
+def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
+    """`temperature`: what logits are divided by, the best on validation; `familiar`: what its notes are like."""
     truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
-    return {"temperature": fit_temperature(truth, encoder.by_note(model, validation, pad_id, bf16)[1])}
+    views = encoder.by_note(model, validation, settings, bf16)
+    return {"temperature": fit_temperature(truth, views.logits), "familiar": fit_familiar(*views.seen)}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
-    """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    notes, logits = encoder.by_note(model, tokens, settings["pad_token_id"], bf16)
-    values = softmax(logits / settings["temperature"]).tolist()
-    return pl.DataFrame([notes, pl.Series("probabilities", values, dtype=pl.List(pl.Float64))])
+    """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
+    views = encoder.by_note(model, tokens, settings, bf16)
+    probabilities = pl.Series("probabilities", softmax(views.logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
+    return pl.DataFrame([views.notes, probabilities, pl.Series("unlike", unlike(settings["familiar"], *views.seen))])
 
 
 def answers(
@@ -97,8 +105,8 @@ def answers(
 ) -> list[Prediction]:
     """A Prediction for each row of `predict`."""
     return [
-        Prediction(labels[int(np.argmax(row))], dict(zip(labels, np.round(row, 6).tolist(), strict=True)))
-        for row in predictions["probabilities"].to_list()
+        Prediction(labels[int(np.argmax(row))], dict(zip(labels, np.round(row, 6).tolist(), strict=True)), round(score, 6))
+        for row, score in predictions.select("probabilities", "unlike").iter_rows()
     ]
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -127,9 +127,34 @@ def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: 
     return result
 
 
-def by_note(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> tuple[pl.Series, np.ndarray]:
-    """The notes in order of appearance, and the logits of each, the mean of its rows', (notes, outputs)."""
-    return mean_by_note(tokens["note_id"], by_row(lambda **batch: model(**batch)["logits"], tokens, pad_id, bf16))
+class Views(NamedTuple):
+    """What a model makes of notes, in order of appearance; of a note's windows it is the mean, and `lengths` is the sum."""
+
+    notes: pl.Series
+    logits: np.ndarray
+    vectors: np.ndarray
+    lengths: np.ndarray
+    unknown: np.ndarray
+
+    @property
+    def seen(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `evaluation.unlike` looks at: vectors, number of tokens, and the share of unknown ones."""
+        return self.vectors, self.lengths, self.unknown
+
+
+def by_note(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> Views:
+    """The logits of each note, the vector that the head sees, how many tokens it has, and how many of them are unknown."""
+
+    def both(**batch: torch.Tensor) -> torch.Tensor:
+        vectors = model.pool(**batch)
+        return torch.cat([model.head(vectors).float(), vectors.float()], dim=1)
+
+    notes, values = mean_by_note(tokens["note_id"], by_row(both, tokens, settings["pad_token_id"], bf16))
+    ids = pl.col("input_ids").list
+    counts = {"length": ids.len().sum(), "unknown": ids.count_matches(settings["unk_token_id"]).sum()}
+    sizes = tokens.group_by("note_id", maintain_order=True).agg(**counts)
+    lengths, outputs = sizes["length"].to_numpy().astype(np.float64), len(model.head.bias)
+    return Views(notes, values[:, :outputs], values[:, outputs:], lengths, sizes["unknown"].to_numpy() / lengths)
 
 
 def pooling_of(folder: Path) -> str:

@@ -171,7 +171,7 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: Responder, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+def fit(model: Responder, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
     """Nothing: the likeliest token needs no threshold."""
     return {}
 

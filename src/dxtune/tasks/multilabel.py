@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
 from dxtune.evaluation.temperature import fit_temperature
+from dxtune.evaluation.unlike import fit_familiar, unlike
 from dxtune.params import Params
 from dxtune.tasks import encoder
-from dxtune.tasks.classification import HEAD_C
+from dxtune.tasks.classification import HEAD_C, warning
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
@@ -24,15 +25,17 @@ __all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", 
 
 @dataclass(frozen=True)
 class Labels:
-    """One note's answer: the labels over their thresholds, and every label's probability."""
+    """One note's answer: the labels over their thresholds, every label's probability, and how unlike training the note is."""
 
     labels: tuple[str, ...]
     probabilities: dict[str, float]
+    unlike: float
 
     def __str__(self) -> str:
         """A line a label, likeliest first; a star marks those that the note gets."""
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        return "\n".join(f"{probability:.4f} {'*' if label in self.labels else ' '} {label}" for label, probability in ranked)
+        lines = [f"{probability:.4f} {'*' if label in self.labels else ' '} {label}" for label, probability in ranked]
+        return "\n".join(lines + warning(self.unlike))
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -83,31 +86,33 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """`temperature`, what logits are divided by; `thresholds`: the probability from which a note gets a label.
+def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
+    """`temperature`, what logits are divided by; `thresholds`: the probability from which a note gets a label; `familiar`.
 
-    Both are the best on validation: by the likelihood, and by the F1 of each label.
+    The first two are the best on validation, by the likelihood and by the F1 of each label; the third says what its notes are
+    like.
     """
     ids = validation.unique("note_id", keep="first", maintain_order=True)["label_ids"]
-    logits = encoder.by_note(model, validation, pad_id, bf16)[1]
-    truth = multi_hot(ids, logits.shape[1])
-    temperature = fit_temperature(truth, logits)
-    return {"temperature": temperature, "thresholds": fit_thresholds(truth, expit(logits / temperature)).tolist()}
+    views = encoder.by_note(model, validation, settings, bf16)
+    truth = multi_hot(ids, views.logits.shape[1])
+    temperature = fit_temperature(truth, views.logits)
+    thresholds = fit_thresholds(truth, expit(views.logits / temperature)).tolist()
+    return {"temperature": temperature, "thresholds": thresholds, "familiar": fit_familiar(*views.seen)}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
-    """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    notes, logits = encoder.by_note(model, tokens, settings["pad_token_id"], bf16)
-    values = expit(logits / settings["temperature"]).tolist()
-    return pl.DataFrame([notes, pl.Series("probabilities", values, dtype=pl.List(pl.Float64))])
+    """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
+    views = encoder.by_note(model, tokens, settings, bf16)
+    probabilities = pl.Series("probabilities", expit(views.logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
+    return pl.DataFrame([views.notes, probabilities, pl.Series("unlike", unlike(settings["familiar"], *views.seen))])
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Labels]:
     """Labels for each row of `predict`."""
     thresholds, made = settings["thresholds"], []
-    for row in predictions["probabilities"].to_list():
+    for row, score in predictions.select("probabilities", "unlike").iter_rows():
         given = tuple(name for name, value, least in zip(labels, row, thresholds, strict=True) if value >= least)
-        made.append(Labels(given, dict(zip(labels, np.round(row, 6).tolist(), strict=True))))
+        made.append(Labels(given, dict(zip(labels, np.round(row, 6).tolist(), strict=True)), round(score, 6)))
     return made
 
 
