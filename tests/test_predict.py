@@ -22,7 +22,7 @@ def known_notes(tiny_model: Path) -> pl.DataFrame:
     """The tokens of forty notes of validation."""
     texts = [f"{'no ' * (number % 3)}fever and {'chills' if number % 2 else 'cough'}, seen by me" for number in range(40)]
     ids = [f"{number:02d}" for number in range(40)]
-    notes = pl.DataFrame({"note_id": ids, "text": texts, "label_id": [number % 3 for number in range(40)]})
+    notes = pl.DataFrame({"note_id": ids, "patient_id": ids, "text": texts, "label_id": [number % 3 for number in range(40)]})
     return encode(load_tokenizer(tiny_model).to_str(), 64, "truncate", 0, notes).tables["tokens"]
 
 

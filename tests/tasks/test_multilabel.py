@@ -21,7 +21,8 @@ def tokens(rows: int) -> pl.DataFrame:
     ids = [[2, *rng.integers(60, 90, 6).tolist(), *(50 + np.flatnonzero(row)).tolist(), 3] for row in has]
     labels = [np.flatnonzero(row).tolist() for row in has]
     schema = {"note_id": pl.String, "input_ids": pl.List(pl.Int32), "label_ids": pl.List(pl.Int64)}
-    return pl.DataFrame({"note_id": [f"n{row}" for row in range(rows)], "input_ids": ids, "label_ids": labels}, schema=schema)
+    frame = pl.DataFrame({"note_id": [f"n{row}" for row in range(rows)], "input_ids": ids, "label_ids": labels}, schema=schema)
+    return frame.with_columns(patient_id="note_id")
 
 
 def test_loss_is_the_mean_binary_cross_entropy_and_micro_batches_add_up(tiny_model: Path) -> None:

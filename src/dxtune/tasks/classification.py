@@ -89,15 +89,17 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
 def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
     """`temperature`: what logits are divided by, the best on validation; `familiar`: what its notes are like."""
     truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
-    views = encoder.by_note(model, validation, settings, bf16)
-    return {"temperature": fit_temperature(truth, views.logits), "familiar": fit_familiar(*views.seen)}
+    _, logits, vectors = encoder.by_note(model, validation, settings, bf16)
+    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"])
+    return {"temperature": fit_temperature(truth, logits), "familiar": familiar}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
     """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
-    views = encoder.by_note(model, tokens, settings, bf16)
-    probabilities = pl.Series("probabilities", softmax(views.logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
-    return pl.DataFrame([views.notes, probabilities, pl.Series("unlike", unlike(settings["familiar"], *views.seen))])
+    names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
+    probabilities = pl.Series("probabilities", softmax(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
+    return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 
 def answers(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ from dxtune.tasks.notes import mean_by_note
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "dxtune.json"
+FAMILIAR = "familiar.json"
 INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
 BATCH_TOKENS = 8192
@@ -127,34 +128,18 @@ def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: 
     return result
 
 
-class Views(NamedTuple):
-    """What a model makes of notes, in order of appearance; of a note's windows it is the mean, and `lengths` is the sum."""
-
-    notes: pl.Series
-    logits: np.ndarray
-    vectors: np.ndarray
-    lengths: np.ndarray
-    unknown: np.ndarray
-
-    @property
-    def seen(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What `evaluation.unlike` looks at: vectors, number of tokens, and the share of unknown ones."""
-        return self.vectors, self.lengths, self.unknown
-
-
-def by_note(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> Views:
-    """The logits of each note, the vector that the head sees, how many tokens it has, and how many of them are unknown."""
+def by_note(
+    model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool
+) -> tuple[pl.Series, np.ndarray, np.ndarray]:
+    """The notes in order of appearance; of each, the mean of its rows: the logits, and the vector that the head sees."""
 
     def both(**batch: torch.Tensor) -> torch.Tensor:
         vectors = model.pool(**batch)
         return torch.cat([model.head(vectors).float(), vectors.float()], dim=1)
 
     notes, values = mean_by_note(tokens["note_id"], by_row(both, tokens, settings["pad_token_id"], bf16))
-    ids = pl.col("input_ids").list
-    counts = {"length": ids.len().sum(), "unknown": ids.count_matches(settings["unk_token_id"]).sum()}
-    sizes = tokens.group_by("note_id", maintain_order=True).agg(**counts)
-    lengths, outputs = sizes["length"].to_numpy().astype(np.float64), len(model.head.bias)
-    return Views(notes, values[:, :outputs], values[:, outputs:], lengths, sizes["unknown"].to_numpy() / lengths)
+    outputs = len(model.head.bias)
+    return notes, values[:, :outputs], values[:, outputs:]
 
 
 def pooling_of(folder: Path) -> str:
@@ -191,9 +176,10 @@ def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, 
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
     )
     (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / SETTINGS).write_text(
-        json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    kept = {"pooling": model.pooling, **settings}
+    numbers = kept.pop("familiar", {})  # thousands, which nobody reads
+    (folder / FAMILIAR).write_text(json.dumps(numbers, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
+    (folder / SETTINGS).write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteModel, list[str], dict[str, Any]]:
@@ -201,11 +187,12 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
 
     outputs: of the head; None: one a label.
     """
-    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
+    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS, FAMILIAR) if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    settings["familiar"] = json.loads((folder / FAMILIAR).read_text(encoding="utf-8"))
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)

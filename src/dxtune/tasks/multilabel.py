@@ -93,18 +93,20 @@ def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf
     like.
     """
     ids = validation.unique("note_id", keep="first", maintain_order=True)["label_ids"]
-    views = encoder.by_note(model, validation, settings, bf16)
-    truth = multi_hot(ids, views.logits.shape[1])
-    temperature = fit_temperature(truth, views.logits)
-    thresholds = fit_thresholds(truth, expit(views.logits / temperature)).tolist()
-    return {"temperature": temperature, "thresholds": thresholds, "familiar": fit_familiar(*views.seen)}
+    _, logits, vectors = encoder.by_note(model, validation, settings, bf16)
+    truth = multi_hot(ids, logits.shape[1])
+    temperature = fit_temperature(truth, logits)
+    thresholds = fit_thresholds(truth, expit(logits / temperature)).tolist()
+    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"])
+    return {"temperature": temperature, "thresholds": thresholds, "familiar": familiar}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
     """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
-    views = encoder.by_note(model, tokens, settings, bf16)
-    probabilities = pl.Series("probabilities", expit(views.logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
-    return pl.DataFrame([views.notes, probabilities, pl.Series("unlike", unlike(settings["familiar"], *views.seen))])
+    names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
+    probabilities = pl.Series("probabilities", expit(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
+    return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Labels]:
