@@ -61,8 +61,9 @@ def test_check_and_params_show_and_apply(tmp_path: Path) -> None:
 
 def test_cache_shows_and_clears_finished_shards(tmp_path: Path) -> None:
     from dxtune.shards import cache
+    from dxtune.shards.hashes import Hashes
 
-    cache.keep(tmp_path / ".cache/shards/tokenize/key", {"tokens": (b"x" * 10**6, 3)}, {})
+    cache.keep(tmp_path / ".cache/shards/tokenize/key", {"tokens": (b"x" * 10**6, 3)}, {}, Hashes(tmp_path))
     shown = run(tmp_path, "cache").stdout.splitlines()
     assert shown[0].split()[:5] == ["tokenize", "1", "shards", "1.0", "MB"] and "last used 20" in shown[0]
     assert run(tmp_path, "cache", "--clear").stdout.split()[:5] == ["all", "0", "shards", "0.0", "MB"]

@@ -38,7 +38,7 @@ def prints(source: Path) -> list[str]:
     ("file", "old", "new", "changes"),
     [
         ("deid/engine.py", '"""Looks at notes', '# a comment\n"""Another docstring', (False, False)),
-        ("deid/engine.py", "SURE = 200", "SURE = 201", (True, False)),
+        ("deid/marking.py", "SURE = 200", "SURE = 201", (True, False)),
         ("deid/vote.py", "SENTENCE = 1000", "SENTENCE = 999", (True, False)),
         ("tasks/notes.py", "HEAD = 0.25", "HEAD = 0.5", (False, True)),
         ("shards/progress.py", "EVERY_S = 5.0", "EVERY_S = 4.0", (False, False)),

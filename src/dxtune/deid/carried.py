@@ -142,7 +142,7 @@ def answer(
     for shard in shards if len(several) else ():
         found = names(shard).filter(look=0)
         sure.append(found["tag"].to_numpy()[np.isin(found["patient"].to_numpy(), several)])
-    known, answers = np.unique(np.concatenate(sure)), {}
+    known, answers = np.sort(np.concatenate(sure)), {}
     for shard in shards if len(known) else ():
         frame = asked(shard)
         tag = frame["tag"].to_numpy()

@@ -15,8 +15,11 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from dxtune.deid import engine, scorer
+from dxtune.deid import scorer
 from dxtune.deid.evaluation import GoldNote, Scores, score
+from dxtune.deid.findings import findings
+from dxtune.deid.looks import look
+from dxtune.deid.marking import mark, rows_to_score
 from dxtune.deid.spans import Span
 from dxtune.deid.tokens import Hashes
 from dxtune.deid_training.fill import FAMILIES, Filled, corpus
@@ -37,10 +40,10 @@ def examples(texts: list[Filled], seed: int) -> tuple[npt.NDArray[np.int32], npt
     parts, labels = [], []
     for at in range(0, len(texts), 64):
         batch = [with_placeholders(one, random) for one in texts[at : at + 64]]
-        seen = engine.look([one.text for one in batch])
+        seen = look([one.text for one in batch])
         letters = np.flatnonzero(random.random(len(seen.known)) < HIDDEN)
         seen.known[letters] = 0
-        rows = engine.rows_to_score(seen)
+        rows = rows_to_score(seen)
         truth = np.zeros(len(seen.tokens.text) + 1, np.int8)
         for one, first in zip(batch, seen.tokens.first.tolist(), strict=True):
             for start, end, kind in one.gold:
@@ -106,7 +109,7 @@ def measure(texts: list[Filled], table: Hashes, threshold: int) -> Scores:
     found: list[list[Span]] = []
     for at in range(0, len(texts), 64):
         batch = [one.text for one in texts[at : at + 64]]
-        found += engine.findings(engine.mark(engine.look(batch), None, table, threshold)).spans(len(batch))
+        found += findings(mark(look(batch), None, table, threshold)).spans(len(batch))
     notes = [
         GoldNote(str(row), one.text, tuple(Span(*span) for span in one.gold), tuple(Span(*span) for span in one.neutral))
         for row, one in enumerate(texts)

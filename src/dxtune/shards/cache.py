@@ -3,7 +3,6 @@
 An entry appears by rename, whole or not at all. It is never PHI. The modification time of its folder is when it was last used.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dxtune.shards.hashes import Hashes, hash_bytes
 
 FACTS = "facts.json"
 _STARTED = time.time()
@@ -26,12 +27,12 @@ class Entry:
     facts: dict[str, Any]
 
 
-def find(folder: Path) -> Entry | None:
+def find(folder: Path, hashes: Hashes) -> Entry | None:
     """The entry in a folder, None where there is none or where a file is not what was written there. It counts as used now."""
     try:
         kept = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         files = {name: folder / f"{name}.parquet" for name in kept["tables"]}
-        sound = all(_hash(files[name].read_bytes()) == table["blake2b"] for name, table in kept["tables"].items())
+        sound = all(hashes.of(files[name]) == table["blake2b"] for name, table in kept["tables"].items())
         os.utime(folder)
     except (OSError, ValueError, KeyError, TypeError):
         sound = False
@@ -41,21 +42,21 @@ def find(folder: Path) -> Entry | None:
     return Entry(files, {name: table["rows"] for name, table in kept["tables"].items()}, kept["facts"])
 
 
-def keep(folder: Path, tables: Mapping[str, tuple[bytes, int]], facts: Mapping[str, Any]) -> Entry:
+def keep(folder: Path, tables: Mapping[str, tuple[bytes, int]], facts: Mapping[str, Any], hashes: Hashes) -> Entry:
     """Writes an entry aside and renames it. tables: parquet bytes and rows, by name."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for name, (data, _) in tables.items():
         (aside / f"{name}.parquet").write_bytes(data)
-    listed = {name: {"rows": rows, "blake2b": _hash(data)} for name, (data, rows) in tables.items()}
+    listed = {name: {"rows": rows, "blake2b": hash_bytes(data)} for name, (data, rows) in tables.items()}
     text = json.dumps({"tables": listed, "facts": facts}, sort_keys=True, allow_nan=False)
     (aside / FACTS).write_text(text, encoding="utf-8")
     try:
         aside.rename(folder)
     except OSError:  # another run was faster
         shutil.rmtree(aside)
-    entry = find(folder)
+    entry = find(folder, hashes)
     assert entry is not None, f"{folder} was written a moment ago"
     return entry
 
@@ -112,7 +113,3 @@ def _entries(root: Path) -> list[tuple[float, int, Path]]:
         except OSError:  # another run removes it at this moment
             continue
     return result
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=20).hexdigest()

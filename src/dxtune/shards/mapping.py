@@ -3,7 +3,6 @@
 The key of a shard is a hash of its bytes, of the function's code and arguments, of its settings, and of FORMAT.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -16,7 +15,8 @@ from dxtune.errors import DataError
 from dxtune.params import Data
 from dxtune.records import Schema, check
 from dxtune.shards import cache, code, workers
-from dxtune.shards.corpus import assemble, join, read_bytes, read_shard, shards_of, to_parquet
+from dxtune.shards.corpus import assemble, join, read_shard, shards_of, to_parquet
+from dxtune.shards.hashes import Hashes
 from dxtune.shards.progress import Progress
 
 FORMAT = 1
@@ -62,8 +62,9 @@ def map_shards(  # noqa: PLR0913 (by name, all but three)
             raise DataError(f"{each}: expected the shards of {sources[0]}, {lacking[0]} is missing: run dvc repro again")
     writers = code.versions("polars", "pyarrow")
     fixed = code.digest([FORMAT, writers, code.fingerprint(fn), code.canonical(settings)])
-    keys = {name: _key(fixed, [join(each, name) for each in sources]) for name in names}
-    done = {name: entry for name in names if (entry := cache.find(cache_folder / stage / keys[name]))}
+    hashes = Hashes(cache_folder)
+    keys = {name: code.digest([fixed, *(hashes.of(join(each, name)) for each in sources)]) for name in names}
+    done = {name: entry for name in names if (entry := cache.find(cache_folder / stage / keys[name], hashes))}
 
     jobs = [
         (number, ([(_absolute(each), name, its[name]) for each, its in zip(sources, rows, strict=True)],))
@@ -74,17 +75,14 @@ def map_shards(  # noqa: PLR0913 (by name, all but three)
         progress.skip(sum(rows[0][name] for name in done))
         for number, (tables, facts) in _call(partial(_make, fn, dict(schema or {})), jobs, data):
             name = names[number]
-            done[name] = cache.keep(cache_folder / stage / keys[name], tables, facts)
+            done[name] = cache.keep(cache_folder / stage / keys[name], tables, facts, hashes)
             progress.add(rows[0][name])
     for table, target in targets.items():
         files = {name: done[name].files[table] for name in names}
         assemble(files, {name: done[name].rows[table] for name in names}, target)
+    hashes.save()
     cache.evict(cache_folder, int(data.cache_gb * GB))
     return [done[name].facts for name in names]
-
-
-def _key(fixed: str, paths: Sequence[str]) -> str:
-    return code.digest([fixed, *(hashlib.blake2b(read_bytes(path), digest_size=20).hexdigest() for path in paths)])
 
 
 def _absolute(folder: Path | str) -> str:

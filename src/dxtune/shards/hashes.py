@@ -1,0 +1,48 @@
+"""Hashes of files, remembered while a file stays as it is: to learn that a corpus is the same it is not read again.
+
+A file is the same while its device, inode, size and time of change are, to the nanosecond, as dvc and git see it. One that
+changed in the last seconds is not remembered: it could change again without a sign.
+"""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from dxtune.shards.corpus import read_bytes, write_text
+
+FILE = "hashes.json"
+SETTLED_S = 2.0
+MOST = 50_000
+"""Files that are remembered; what was asked for last stays."""
+
+
+class Hashes:
+    """The hashes of files (BLAKE2b, 160 bits), with a memory in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE
+        try:
+            self._known = {str(key): str(value) for key, value in json.loads(self._file.read_text(encoding="utf-8")).items()}
+        except (OSError, ValueError, AttributeError):
+            self._known = {}
+
+    def of(self, path: str | Path) -> str:
+        """The hash of a local file, or of one behind an fsspec URL, which is always read. Raises OSError where none is."""
+        if "://" in str(path):
+            return hash_bytes(read_bytes(str(path)))
+        status = Path(path).stat()
+        key = f"{status.st_dev}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+        found = self._known.pop(key, None) or hash_bytes(Path(path).read_bytes())
+        if status.st_mtime < time.time() - SETTLED_S:
+            self._known[key] = found
+        return found
+
+    def save(self) -> None:
+        """Remembers for the next run. Of two runs at once one may forget what the other has read."""
+        write_text(json.dumps(dict(list(self._known.items())[-MOST:])), self._file)
+
+
+def hash_bytes(data: bytes) -> str:
+    """40 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=20).hexdigest()

@@ -1,0 +1,39 @@
+"""Words that are names as often as not: what stands around them decides."""
+
+import pytest
+
+from dxtune.deid import Deidentifier
+
+ENGINE = Deidentifier(b"a key for the tests")
+KEPT = [
+    "She may return to work.",
+    "Patient may be discharged. May be repeated in 2 days.",
+    "S: feels well\nO: afebrile\nA: stable\nP: home",
+    "A: Cough. P: Rest.",
+    "40 yo F with chest pain",
+    "An 80/F with falls",
+    "64 M, smoker",
+    "52 year old M",
+    "I feel well. A drain was placed.",
+    "pO2 of 80, CD4 of 412.",
+]
+MASKED = [
+    ("Seen in May.", "Seen in [DATE]"),
+    ("Due May 4.", "Due [DATE]."),
+    ("Last seen May 2018.", "Last seen [DATE-2018]."),
+    ("Mr. May may go.", "Mr. [NAME] may go."),
+    ("Seen by Dr. May today.", "Seen by Dr. [NAME] today."),
+    ("Brother is M. Brandvold.", "Brother is [NAME]."),
+    ("Mr. Foley has a Foley catheter.", "Mr. [NAME] has a Foley catheter."),
+]
+
+
+@pytest.mark.parametrize("case", range(len(KEPT)))
+def test_the_word_is_kept(case: int) -> None:
+    assert ENGINE.deidentify([KEPT[case]]) == [KEPT[case]]
+
+
+@pytest.mark.parametrize("case", range(len(MASKED)))
+def test_the_word_is_masked(case: int) -> None:
+    text, clean = MASKED[case]
+    assert ENGINE.deidentify([text]) == [clean]
