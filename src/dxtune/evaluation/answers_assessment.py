@@ -14,7 +14,7 @@ from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.curves import no_curves
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows, worst_gap
+from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, of_rows, worst_gap
 from dxtune.params import Params
 
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
@@ -53,7 +53,8 @@ def measure(
 
     figures: Figures = {"resamples": settings.bootstrap_resamples, **sizes(test), "answerable": int(rows["answerable_"].sum())}
     for name, (scores, mask) in parts.items():
-        if mask.any() and name != "unanswerable_token_f1":  # it is the exact match
+        some = test.filter(mask)["patient_id"].n_unique() >= SMALLEST_GROUP
+        if some and name != "unanswerable_token_f1":  # it is the exact match
             figures |= with_interval(name, float(scores[mask].mean()), drawn[name])
     once = of_groups(np.ones((1, test.height)))
     figures["subgroups"], subgroups = assess_groups(groups, ("token_f1", "exact_match"), once, drawn)
