@@ -224,7 +224,7 @@ class Evaluate(_Section):
     bootstrap_resamples: Annotated[int, Field(ge=100)]
     """Patient-bootstrap resamples behind each interval."""
     calibration_bins: Annotated[int, Field(ge=2)]
-    """Equal-mass bins of the calibration error, at the most."""
+    """Equal-mass bins of the calibration error; of its curve, at the most."""
     targets: dict[Target, Share]
     """What is met on validation: by alerts a sensitivity or a specificity, by answers a risk, by sets of classes a coverage."""
     gates: dict[Annotated[str, Field(pattern="_(low|high)$")], float]

@@ -59,7 +59,7 @@ def measured(
         **others,
     }
     guesses = {name: indicators(values.argmax(axis=1), size) for name, values in rivals.items()}
-    sample, bins = single(truth, probabilities), fitting_bins(test, params.evaluate.calibration_bins)
+    sample, bins = single(truth, probabilities), params.evaluate.calibration_bins
 
     known = single(validation["label_id"].to_numpy(), matrix(validation, "probabilities"))
     figures, tables = assess(test, sample, choose(known, params.evaluate.targets), guesses, labels, params)
@@ -71,7 +71,7 @@ def measured(
     tables |= {
         "roc": curves.roc(truth, probabilities),
         "precision_recall": curves.precision_recall(truth, probabilities),
-        "calibration": curves.calibration(truth, probabilities, bins),
+        "calibration": curves.calibration(truth, probabilities, fitting_bins(test, bins)),
         "confusion": curves.confusion(test, probabilities, labels, smallest=0 if nobody else SMALLEST_GROUP),
     }
     return tidy(figures), tables
@@ -92,7 +92,7 @@ def assess(
     policy: chosen on validation. rivals: what others guess.
     """
     settings, columns, patients = params.evaluate, params.collect.subgroup_columns, frame["patient_id"].to_numpy()
-    bins, groups = fitting_bins(frame, settings.calibration_bins), find_groups(frame, columns)
+    bins, groups = settings.calibration_bins, find_groups(frame, columns)
     strata = rare_strata(sample.truth, patients)
     own, chosen = measure(sample, bins), apply(sample, policy, patients)
     strange = mean((frame["unlike"].to_numpy() > FAR).astype(np.float64))
@@ -166,7 +166,7 @@ def sizes(frame: pl.DataFrame) -> Figures:
 
 
 def fitting_bins(frame: pl.DataFrame, bins: int) -> int:
-    """As many bins of the calibration error as asked for, fewer where one would hold the notes of under ten patients."""
+    """As many bins of the calibration curve as asked for, fewer where one would hold the notes of under ten patients."""
     return max(1, min(bins, frame["patient_id"].n_unique() // SMALLEST_GROUP))
 
 

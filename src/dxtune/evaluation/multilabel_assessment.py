@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation import baseline, curves
-from dxtune.evaluation.assessment import Figures, Tables, assess, calibrated, fitting_bins, matrix, sizes, tidy
+from dxtune.evaluation.assessment import Figures, Tables, assess, calibrated, matrix, sizes, tidy
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.headline import points, several
 from dxtune.evaluation.metrics import Floats
@@ -35,7 +35,7 @@ def measured(
     rivals = {"tfidf": tfidf >= fit_thresholds(known, for_thresholds), "majority": _most_frequent(seen, test.height)}
     sample, bins = (
         several(truth, matrix(test, "probabilities"), thresholds),
-        fitting_bins(test, params.evaluate.calibration_bins),
+        params.evaluate.calibration_bins,
     )
 
     known_sample = several(known, matrix(validation, "probabilities"), thresholds)

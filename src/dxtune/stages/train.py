@@ -45,7 +45,7 @@ def run(params: Params, paths: Paths) -> None:
     if precision == "bf16":
         use_fast_attention(model.encoder)
     pad_id = pad_token_id(base)
-    task.fit_head(model, train, pad_id, precision == "bf16")
+    learned = task.fit_head(model, train, pad_id, precision == "bf16")
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
     checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
@@ -64,7 +64,7 @@ def run(params: Params, paths: Paths) -> None:
     settings = source | tokenized | ids | {"task": params.task, "precision": precision}
     settings["cleaning"] = read_json(paths.tokens / "cleaning.json")
     settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
-    settings |= task.fit(model.eval(), validation, settings, precision == "bf16")
+    settings |= learned | task.fit(model.eval(), validation, settings, precision == "bf16")
     task.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)
     aside.rename(paths.model)

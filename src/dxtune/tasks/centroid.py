@@ -1,10 +1,12 @@
-"""The base model as it was, without any tuning, as a rival: the class whose mean training note is nearest."""
+"""The base model as it was, without any tuning, as a rival: the class whose mean training note is nearest.
+
+The means are made where training begins, which looks at every note with the untouched base model anyway.
+"""
 
 from typing import Any
 
 import numpy as np
 import polars as pl
-from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import normalize
 
 from dxtune.params import Params
@@ -14,23 +16,29 @@ from dxtune.training.attention import use_fast_attention
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
 from dxtune.training.machine import resolve_precision
 
-EACH = 100
-"""Training notes of a class, at the most, the first by id: each takes its time, and the mean of more is hardly another."""
+DIGITS = 6
 
 
-def nearest_centroid(
-    train: pl.DataFrame, test: pl.DataFrame, classes: int, settings: dict[str, Any], params: Params
-) -> np.ndarray:
-    """1 for the class of each test note whose centroid is nearest, by vectors of length 1, else 0; (notes, classes).
+def fit_centroids(tokens: pl.DataFrame, vectors: np.ndarray) -> dict[str, Any]:
+    """The `classes` of the training notes and the `means` of their vectors, each of length 1 before, as plain lists.
 
-    Notes are read as the model reads them, and stand in the order of note_id. settings: of the model.
+    tokens: a note or a window of one a row, with `label_id`; vectors: of the untouched base model, row by row.
     """
-    known = train.sort("note_id").group_by("label_id", maintain_order=True).head(EACH)
-    read = [name for name in ("note_id", "question", "text") if name in test.columns]
-    notes = pl.concat([known.select(read), test.sort("note_id").select(read)])
-    vectors = vectors_of(notes, settings, params)
-    model = NearestCentroid().fit(vectors[: known.height], known["label_id"].to_numpy())
-    guess: np.ndarray = np.eye(classes)[model.predict(vectors[known.height :])]
+    labels = tokens.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
+    notes = normalize(mean_by_note(tokens["note_id"], vectors)[1])
+    classes = np.unique(labels)
+    means = np.stack([notes[labels == label].mean(axis=0) for label in classes])
+    return {"classes": classes.tolist(), "means": np.round(means, DIGITS).tolist()}
+
+
+def nearest_centroid(test: pl.DataFrame, classes: int, settings: dict[str, Any], params: Params) -> np.ndarray:
+    """1 for the class of each test note whose mean is nearest, else 0; (notes, classes), in the order of note_id.
+
+    Notes are read as the model reads them. settings: of the model, with what `fit_centroids` gave as `untuned`.
+    """
+    vectors, means = vectors_of(test.sort("note_id"), settings, params), np.array(settings["untuned"]["means"])
+    nearest = np.stack([np.linalg.norm(vectors - mean, axis=1) for mean in means]).argmin(axis=0)
+    guess: np.ndarray = np.eye(classes)[np.array(settings["untuned"]["classes"])[nearest]]
     return guess
 
 

@@ -15,6 +15,7 @@ from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import FAR, fit_familiar, unlike
 from dxtune.params import Params
 from dxtune.tasks import encoder
+from dxtune.tasks.centroid import fit_centroids, nearest_centroid
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
@@ -53,8 +54,8 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return encoder.build(base, encoder.pooling_of(base), labels, cross_entropy, hidden_dropout, attention_dropout)
 
 
-def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
-    """Sets the head to the logistic regression on the vectors of the untouched encoder.
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+    """Sets the head to the logistic regression on the vectors of the untouched encoder; `untuned`: the classes' means of these.
 
     Fine-tuning from a random head first bends the encoder towards noise; from a fitted one it keeps what it knew, and needs
     fewer epochs. Source: Kumar et al., Fine-Tuning can Distort Pretrained Features (ICLR 2022), linear probing first.
@@ -68,6 +69,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
             model.head.weight.copy_(torch.from_numpy(probe.coef_))
             model.head.bias.copy_(torch.from_numpy(probe.intercept_))
     model.train()
+    return {"untuned": fit_centroids(tokens, vectors)}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
@@ -117,9 +119,8 @@ def measure(
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
     from dxtune.evaluation.assessment import measured
-    from dxtune.tasks.centroid import nearest_centroid
 
-    others = {"centroid": nearest_centroid(notes["train"], notes["test"], len(labels), settings, params)}
+    others = {"centroid": nearest_centroid(notes["test"], len(labels), settings, params)}
     return measured(notes, predictions, labels, settings["temperature"], others, params)
 
 

@@ -19,6 +19,8 @@ from dxtune.tasks.notes import mean_by_note
 WEIGHTS = "model.safetensors"
 SETTINGS = "dxtune.json"
 FAMILIAR = "familiar.json"
+NUMBERS = ("familiar", "untuned")
+"""Settings of thousands of numbers, which nobody reads and FAMILIAR holds."""
 INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
 BATCH_TOKENS = 8192
@@ -177,7 +179,7 @@ def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, 
     )
     (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     kept = {"pooling": model.pooling, **settings}
-    numbers = kept.pop("familiar", {})  # thousands, which nobody reads
+    numbers = {name: kept.pop(name, {}) for name in NUMBERS}
     (folder / FAMILIAR).write_text(json.dumps(numbers, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
     (folder / SETTINGS).write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -192,7 +194,7 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    settings["familiar"] = json.loads((folder / FAMILIAR).read_text(encoding="utf-8"))
+    settings |= json.loads((folder / FAMILIAR).read_text(encoding="utf-8"))
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)

@@ -106,9 +106,10 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return Responder(model)
 
 
-def fit_head(model: Responder, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
+def fit_head(model: Responder, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
     """Nothing: a language model's head has been trained."""
     model.train()
+    return {}
 
 
 def pack(tokens: pl.DataFrame, max_tokens: int) -> pl.DataFrame:

@@ -48,7 +48,7 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return encoder.build(base, encoder.pooling_of(base), labels, cross_entropy, hidden_dropout, attention_dropout)
 
 
-def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
     """Sets the head to a logistic regression for each label on the vectors of the untouched encoder, as classification does.
 
     The head of a label that all notes have, or none, stays as it is.
@@ -64,6 +64,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
                 model.head.weight[index] = torch.from_numpy(probe.coef_[0])
                 model.head.bias[index] = float(probe.intercept_[0])
     model.train()
+    return {}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
