@@ -5,7 +5,7 @@ are paired. Classification and multilabel share `assess`; what differs is the Sa
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -126,15 +126,20 @@ def assess(
     test["subgroups"], subgroups = assess_groups(groups, (sample.first, "macro_f1"), once, drawn)
     test |= worst_gap(test["subgroups"], sample.first)  # type: ignore[arg-type]
 
-    baseline: Figures = {}
-    for rival in rivals:
-        for name in (sample.first, "macro_f1"):
-            theirs = f"{rival}_{name}"
-            difference = "difference" if rival == "tfidf" else f"difference_{rival}"
-            baseline |= with_interval(theirs, values[theirs], drawn[theirs])
-            baseline |= with_interval(f"{difference}_{name}", values[name] - values[theirs], drawn[name] - drawn[theirs])
     tables = {"classes": classes, "subgroups": subgroups, "decision": curves.net_benefit(sample.truth, sample.probabilities)}
-    return {"test": test, "decision": decision, "baseline": baseline}, tables | {"risk_coverage": curves.risk_coverage(sample)}
+    figures: Figures = {"test": test, "decision": decision, "baseline": compared(rivals, sample.first, values, drawn)}
+    return figures, tables | {"risk_coverage": curves.risk_coverage(sample)}
+
+
+def compared(rivals: Iterable[str], first: str, values: Mapping[str, float], drawn: Mapping[str, Floats]) -> Figures:
+    """The two headline figures of each rival, and what the model has more, on the same resamples."""
+    found: Figures = {}
+    for rival in rivals:
+        for name in (first, "macro_f1"):
+            theirs, difference = f"{rival}_{name}", f"difference_{rival}_{name}".replace("_tfidf", "")
+            found |= with_interval(theirs, values[theirs], drawn[theirs])
+            found |= with_interval(difference, values[name] - values[theirs], drawn[name] - drawn[theirs])
+    return found
 
 
 def calibrated(sample: Sample, temperature: float, bins: int) -> Figures:
