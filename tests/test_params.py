@@ -37,6 +37,12 @@ def test_the_projects_own_settings_are_valid_and_each_has_a_comment_and_a_descri
     ("changes", "says"),
     [
         ({"task": "classify"}, r"task = 'classify'.*'classification'.* task: What the model learns"),
+        ({"evaluate": {"targets": {"risk": 0.1, "coverage": 0.9}}}, r"evaluate.targets needs.*found coverage, risk; write"),
+        ({"evaluate": {"targets": {"recall": 0.1}}}, r"evaluate.targets.*'sensitivity'"),
+        (
+            {"evaluate": {"gates": {"macro_f1": 0.8}}},
+            r"evaluate.gates.macro_f1.*pattern.*evaluate.gates: What a model must reach",
+        ),
         ({"task": "generation"}, r"task: generation needs notes of your own"),
         ({"task": "question-answering", "collect": {"source": "table"}}, r"needs collect\.question_column"),
         (

@@ -11,10 +11,19 @@ import torch
 from dxtune.errors import DataError, ModelError
 from dxtune.predict import Predictor
 from dxtune.tasks import classification
+from dxtune.tasks.notes import encode
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.provenance import labels_sha256
 
 NOTES = ["Mr. John Smith has a fever.", "flank pain " * 40, "cough", "seen on 03/04/2019 for chills"]
+
+
+def known_notes(tiny_model: Path) -> pl.DataFrame:
+    """The tokens of forty notes of validation."""
+    texts = [f"{'no ' * (number % 3)}fever and {'chills' if number % 2 else 'cough'}, seen by me" for number in range(40)]
+    ids = [f"{number:02d}" for number in range(40)]
+    notes = pl.DataFrame({"note_id": ids, "patient_id": ids, "text": texts, "label_id": [number % 3 for number in range(40)]})
+    return encode(load_tokenizer(tiny_model).to_str(), 64, "truncate", 0, notes).tables["tokens"]
 
 
 @pytest.fixture
@@ -22,7 +31,9 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     torch.manual_seed(1)
     model = classification.build(tiny_model, 3, 0.0, 0.0)
     settings = {"task": "classification", "question": False, "max_tokens": 64, "long_notes": "truncate", "stride": 0}
-    settings |= {"pad_token_id": 0, "cleaning": {"boilerplate": [], "drop_sections": []}}
+    settings |= {"pad_token_id": 0, "temperature": 1.0, "cleaning": {"boilerplate": [], "drop_sections": []}}
+    settings["unk_token_id"] = load_tokenizer(tiny_model).token_to_id("[UNK]")
+    settings |= classification.fit(model.eval(), known_notes(tiny_model), settings, bf16=False) | {"temperature": 1.0}
     settings["labels_sha256"] = labels_sha256(["a", "b", "c"])
     classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
     load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
@@ -49,7 +60,7 @@ def test_questions_are_asked_as_in_training(folder: Path) -> None:
     assert fever != cough, "the question counts"
     masked = predictor.predict(["Mr. John Quillfeather is here."], ["Has [NAME] fever?"])[0]
     assert named.probabilities == pytest.approx(masked.probabilities, abs=2e-6), "the note says that this is a name"
-    lines = str(fever).splitlines()
+    lines = str(fever).splitlines()[:3]
     assert [line.split()[1] for line in lines] == sorted("abc", key=lambda label: -fever.probabilities[label])
 
 
@@ -94,3 +105,20 @@ def test_order_of_rows_is_kept_over_many_batches(folder: Path) -> None:
     back = np.array(predictor.predictions(table.reverse())["probabilities"].to_list())[::-1]
     assert result.shape == (60, 3)
     np.testing.assert_allclose(result, back, atol=1e-6)
+
+
+def test_the_temperature_is_applied(folder: Path) -> None:
+    before = Predictor(folder, precision="fp32").predict(NOTES)
+    settings = json.loads((folder / "dxtune.json").read_text())
+    (folder / "dxtune.json").write_text(json.dumps(settings | {"temperature": 4.0}))
+    for sure, tempered in zip(before, Predictor(folder, precision="fp32").predict(NOTES), strict=True):
+        cooled = np.array(list(sure.probabilities.values())) ** 0.25
+        assert list(tempered.probabilities.values()) == pytest.approx((cooled / cooled.sum()).tolist(), abs=1e-5)
+
+
+def test_a_note_unlike_those_of_training_is_said_to_be(folder: Path) -> None:
+    usual, foreign = Predictor(folder, precision="fp32").predict(
+        ["fever and chills, seen by me", "Пациент 患者 жалуется 咳嗽 " * 3]
+    )
+    assert usual.unlike < 0.99 and "unlike" not in str(usual)
+    assert foreign.unlike == 1 and str(foreign).splitlines()[-1].startswith("unlike the notes of training")

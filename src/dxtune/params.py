@@ -5,6 +5,7 @@ params.yaml is the only source of settings: no field here has a default, so that
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from dxtune.errors import ParamsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+Target = Literal["sensitivity", "specificity", "risk", "coverage"]
 SPLITS = ("train", "validation", "test")
 PUBMED_COLUMNS = ("journal", "language")
 TASK_KEYS = {
@@ -222,7 +224,11 @@ class Evaluate(_Section):
     bootstrap_resamples: Annotated[int, Field(ge=100)]
     """Patient-bootstrap resamples behind each interval."""
     calibration_bins: Annotated[int, Field(ge=2)]
-    """Equal-mass bins of the calibration error."""
+    """Equal-mass bins of the calibration error; of its curve, at the most."""
+    targets: dict[Target, Share]
+    """What is met on validation: by alerts a sensitivity or a specificity, by answers a risk, by sets of classes a coverage."""
+    gates: dict[Annotated[str, Field(pattern="_(low|high)$")], float]
+    """What a model must reach to be released: the least lower end, or the greatest upper end, of the interval of a figure."""
     seed: Annotated[int, Field(ge=0)]
     """Of the bootstrap and the baseline."""
 
@@ -256,6 +262,7 @@ class Params(_Section):
         collect, preprocess = self.collect, self.preprocess
         self._check_task()
         _check_windows(self.tokenize, self.task)
+        _check_targets(self.evaluate.targets)
         if preprocess.validation_share + preprocess.test_share >= 0.9:
             raise ValueError("preprocess.validation_share + preprocess.test_share leave under a tenth to train on: lower one")
         if preprocess.split == "site" and (len(preprocess.test_sites) != 1 or not all(preprocess.test_sites.values())):
@@ -299,6 +306,15 @@ class Params(_Section):
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")
+
+
+def _check_targets(targets: Mapping[Target, float]) -> None:
+    """Raises ValueError unless there is one target for each decision."""
+    if {"risk", "coverage"} - {*targets} or ("sensitivity" in targets) == ("specificity" in targets):
+        raise ValueError(
+            "evaluate.targets needs risk, coverage, and either sensitivity or specificity: found "
+            f"{', '.join(targets) or 'none'}; write {{sensitivity: 0.9, risk: 0.1, coverage: 0.9}}"
+        )
 
 
 def _check_windows(tokenize: Tokenize, task: str) -> None:

@@ -90,13 +90,14 @@ TOKEN_TARGETS: Mapping[str, Schema] = {
     "generation": {"token_type_ids": pl.List(pl.Int32)},  # 0: the prompt, 1: the response
 }
 
-# data/predictions.parquet, what the model says: `probabilities` in the order of the label map. Question answering: the best
-# span, in characters of the note, and how much likelier it is that there is no answer. No text of a note, but of generation:
-# `prompt` and `reference` as the model had them, its `answer`, whether that was `cut`, and how likely the model thinks the
-# reference: `nll` nats over `tokens`. All of it is made from de-identified notes.
+# data/predictions.parquet, what the model says: `probabilities` in the order of the label map, and from 0 to 1 how `unlike`
+# the notes of training a note is. Question answering: the best span, in characters of the note, and how much likelier it is
+# that there is no answer. No text of a note, but of generation: `prompt` and `reference` as the model had them, its `answer`,
+# whether that was `cut`, and how likely the model thinks the reference: `nll` nats over `tokens`. All of it is made from
+# de-identified notes.
 OUTPUTS: Mapping[str, Schema] = {
-    "classification": {"probabilities": pl.List(pl.Float64)},
-    "multilabel": {"probabilities": pl.List(pl.Float64)},
+    "classification": {"probabilities": pl.List(pl.Float64), "unlike": pl.Float64},
+    "multilabel": {"probabilities": pl.List(pl.Float64), "unlike": pl.Float64},
     "question-answering": {"start": pl.Int64, "end": pl.Int64, "no_answer": pl.Float64},
     "generation": {
         **dict.fromkeys(("prompt", "reference", "answer"), pl.String),
@@ -167,7 +168,7 @@ def predictions(task: str) -> Schema:
     """The columns of data/predictions.parquet for a task: one row a note of validation and test.
 
     >>> list(predictions("classification"))
-    ['note_id', 'patient_id', 'split', 'label_id', 'probabilities']
+    ['note_id', 'patient_id', 'split', 'label_id', 'probabilities', 'unlike']
     """
     ids = dict.fromkeys(("note_id", "patient_id", "split"), pl.String)
     return {**ids, **LABEL_IDS.get(task, {}), **OUTPUTS.get(task, {})}

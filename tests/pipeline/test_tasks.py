@@ -135,7 +135,7 @@ def test_question_answering(tmp_path: Path, settings: Callable[..., Params]) -> 
     paths = Paths(tmp_path)
     figures = run(params, paths)
     test = figures["test"]
-    for name in ("exact_match", "token_f1", "answerable_exact_match", "answerable_token_f1", "unanswerable_exact_match"):
+    for name in ("exact_match", "token_f1", "answerable_exact_match", "answerable_token_f1"):
         assert 0 <= test[f"{name}_low"] <= test[name] <= test[f"{name}_high"] <= 1, name
     tokens = read_corpus(paths.tokens / "train")
     assert tokens.height > tokens["note_id"].n_unique(), "several windows a note"

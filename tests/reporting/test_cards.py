@@ -25,6 +25,18 @@ def test_metadata_of_the_model_card(metrics: Path, params: Params) -> None:
     assert "Not a medical device" in card.text
 
 
+def test_the_model_card_says_whether_the_model_is_released_and_why_not(metrics: Path, params: Params) -> None:
+    text = render_model_card(read_facts(metrics), params)
+    assert (
+        "**Not released.**" in text and "\n- ece_high is 0.059, wanted is at most 0.05\n" in text and "- macro_f1" not in text
+    )
+    evaluate = json.loads((metrics / "evaluate.json").read_text())
+    for release, says in (({"released": 1, "gates": {"ece_high": {"passed": 1}}}, "**Released**"), ({"released": 1}, "")):
+        (metrics / "evaluate.json").write_text(json.dumps(evaluate | {"release": release}), encoding="utf-8")
+        text = render_model_card(read_facts(metrics), params)
+        assert says in text and "Not released" not in text and ("released" in text.lower()) == bool(says)
+
+
 def test_a_pinned_hub_model_is_named_as_base(metrics: Path, params: Params) -> None:
     model = params.model.model_copy(update={"name": "emilyalsentzer/Bio_ClinicalBERT", "revision": "a" * 40})
     card = ModelCard(render_model_card(read_facts(metrics), params.model_copy(update={"model": model})))

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from dxtune import records, shards
 from dxtune.errors import DataError
+from dxtune.evaluation.unlike import fit_familiar
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
 from dxtune.tasks import classification
@@ -47,7 +49,8 @@ def sound(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("data/processed", "data/tokens"):
         shards.write_json(["flu"], root / folder / "labels.json")
         shards.write_json({"boilerplate": [], "drop_sections": []}, root / folder / "cleaning.json")
-    settings = {"task": TASK, "pad_token_id": 0, "labels_sha256": labels_sha256(["flu"])}
+    settings = {"task": TASK, "pad_token_id": 0, "unk_token_id": 1, "temperature": 1.0, "labels_sha256": labels_sha256(["flu"])}
+    settings["familiar"] = fit_familiar(np.zeros((2, 32)), np.zeros(2, dtype=int), table(records.tokens(TASK), "validation"), 1)
     classification.save(classification.build(tiny_model, 1, 0.0, 0.0), root / "models/final", ["flu"], settings)
     load_tokenizer(tiny_model).save(str(root / "models/final/tokenizer.json"))
     write_metrics(root / "metrics")

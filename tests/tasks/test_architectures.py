@@ -38,7 +38,8 @@ def test_each_task_learns_and_comes_back(name: str, tiny_model: Path, tmp_path: 
         loss = model(**task.collate(tokens.to_dicts(), pad_id, 2))["loss"]
         loss.backward()
         assert torch.isfinite(loss) and all(each.grad is not None for each in model.parameters())
-        settings = {"pad_token_id": pad_id} | task.fit(model.eval(), tokens, pad_id, False)
+        ids = {"pad_token_id": pad_id, "unk_token_id": 1}
+        settings = ids | task.fit(model.eval(), tokens, ids, False)
         folder = tmp_path / task.__name__
         task.save(model, folder, [] if task is question_answering else ["x", "y"], settings)
         loaded, _, kept = task.load(folder)

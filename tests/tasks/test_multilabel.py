@@ -21,7 +21,8 @@ def tokens(rows: int) -> pl.DataFrame:
     ids = [[2, *rng.integers(60, 90, 6).tolist(), *(50 + np.flatnonzero(row)).tolist(), 3] for row in has]
     labels = [np.flatnonzero(row).tolist() for row in has]
     schema = {"note_id": pl.String, "input_ids": pl.List(pl.Int32), "label_ids": pl.List(pl.Int64)}
-    return pl.DataFrame({"note_id": [f"n{row}" for row in range(rows)], "input_ids": ids, "label_ids": labels}, schema=schema)
+    frame = pl.DataFrame({"note_id": [f"n{row}" for row in range(rows)], "input_ids": ids, "label_ids": labels}, schema=schema)
+    return frame.with_columns(patient_id="note_id")
 
 
 def test_loss_is_the_mean_binary_cross_entropy_and_micro_batches_add_up(tiny_model: Path) -> None:
@@ -50,9 +51,10 @@ def test_thresholds_are_fitted_saved_and_applied(tiny_model: Path, tmp_path: Pat
     torch.manual_seed(0)
     model, seen = multilabel.build(tiny_model, 3, 0.0, 0.0), tokens(40)
     multilabel.fit_head(model, seen, 0, bf16=False)
-    learned = multilabel.fit(model.eval(), seen, 0, bf16=False)
+    learned = multilabel.fit(model.eval(), seen, {"pad_token_id": 0, "unk_token_id": 1}, bf16=False)
+    assert learned["temperature"] > 0
     assert len(learned["thresholds"]) == 3 and learned["thresholds"][2] == 0.5
-    settings = {"pad_token_id": 0, **learned}
+    settings = {"pad_token_id": 0, "unk_token_id": 1, **learned}
     multilabel.save(model, tmp_path / "m", ["a", "b", "c"], settings)
     loaded, labels, kept = multilabel.load(tmp_path / "m")
     made = multilabel.predict(loaded, seen, kept, bf16=False)

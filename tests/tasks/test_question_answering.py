@@ -145,7 +145,7 @@ def test_saved_and_loaded_gives_the_same_answers(tiny_model: Path, tokenizer: st
     model = question_answering.build(tiny_model, 0, 0.0, 0.0).eval()
     notes = pl.concat([asked("fever", 0), asked("", None).with_columns(note_id=pl.lit("m"))])
     tokens = encode(tokenizer, 20, "windows", 4, notes).tables["tokens"]
-    settings = {"pad_token_id": 0} | question_answering.fit(model, tokens, 0, bf16=False)
+    settings = {"pad_token_id": 0} | question_answering.fit(model, tokens, {"pad_token_id": 0}, bf16=False)
     question_answering.save(model, tmp_path / "m", [], settings)
     loaded, labels, kept = question_answering.load(tmp_path / "m")
     assert (labels, kept["no_answer"]) == ([], settings["no_answer"])

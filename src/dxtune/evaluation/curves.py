@@ -6,7 +6,10 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from dxtune.evaluation import classes, subgroups
+from dxtune.evaluation.headline import Sample, believed
 from dxtune.evaluation.metrics import Floats, Labels, calibration_bins, indicators
+from dxtune.evaluation.multilabel import Matrix
 
 GRID = np.linspace(0, 1, 101)
 
@@ -36,30 +39,62 @@ def calibration(labels: Labels, probabilities: Floats, bins: int) -> pl.DataFram
     return _table(confidence=confidence, accuracy=accuracy, notes=np.full(bins, notes))
 
 
-def confusion(labels: Labels, probabilities: Floats, names: Sequence[str]) -> pl.DataFrame:
-    """One row a note: the names of its actual and its predicted label, sorted, so that no row tells which note it was."""
-    guess = probabilities.argmax(axis=1)
-    rows = sorted((names[actual], names[predicted]) for actual, predicted in zip(labels, guess, strict=True))
-    return pl.DataFrame(rows, schema={"actual": pl.String, "predicted": pl.String}, orient="row")
+def confusion(frame: pl.DataFrame, probabilities: Floats, names: Sequence[str], smallest: int) -> pl.DataFrame:
+    """One row a note: the names of its actual and its predicted label, sorted, so that no row tells which note it was.
+
+    Pairs of labels with notes of fewer than `smallest` patients are left out. frame: `patient_id` and `label_id`.
+    """
+    pairs = frame.select(
+        "patient_id",
+        actual=pl.Series(np.array(names)[frame["label_id"].to_numpy()], dtype=pl.String),
+        predicted=pl.Series(np.array(names)[probabilities.argmax(axis=1)], dtype=pl.String),
+    )
+    shown = pairs.filter(pl.col("patient_id").n_unique().over("actual", "predicted") >= smallest)
+    return shown.select("actual", "predicted").sort("actual", "predicted")
+
+
+def net_benefit(truth: Matrix, probabilities: Floats) -> pl.DataFrame:
+    """The net benefit at 99 thresholds, mean over classes: of the model's alerts, of alerts for all notes, and of none.
+
+    True alerts less false ones, weighed by the odds of the threshold, in a note (Vickers and Elkin 2006).
+    """
+    thresholds = GRID[1:-1]
+    odds = thresholds / (1 - thresholds)
+    benefits = []
+    for has, score in zip(np.asarray(truth, dtype=bool).T, probabilities.T, strict=True):
+        hit, false = (len(some) - np.searchsorted(np.sort(some), thresholds) for some in (score[has], score[~has]))
+        benefits.append((hit - false * odds) / len(score))
+    share = np.mean(truth)
+    model = np.mean(benefits, axis=0)
+    return _table(threshold=thresholds, model=model, all=share - (1 - share) * odds, none=np.zeros(len(odds)))
+
+
+def risk_coverage(sample: Sample) -> pl.DataFrame:
+    """The share of wrong answers among those of which the model is surest, for each hundredth of the notes that gets one.
+
+    Notes of equal confidence are wrong in equal parts. Without a row where a note has several labels.
+    """
+    confidence, right = believed(sample)
+    if not sample.single or not len(right):
+        return _table(coverage=[], risk=[])
+    _, inverse, counts = np.unique(-confidence, return_inverse=True, return_counts=True)
+    answered = np.concatenate([[0], counts.cumsum()])
+    wrong = np.concatenate([[0], np.bincount(inverse, weights=1 - right).cumsum()])
+    share = GRID[1:]
+    return _table(coverage=share, risk=np.interp(share * len(right), answered, wrong) / (share * len(right)))
 
 
 def no_curves() -> dict[str, pl.DataFrame]:
-    """The tables of `all_curves` without a row, for what a task does not have: dvc.yaml names their files for every task."""
+    """All tables of metrics/plots by file name without its ending, without a row: dvc.yaml names the files for every task."""
     return {
         "roc": _table(false_positive_rate=[], true_positive_rate=[]),
         "precision_recall": _table(recall=[], precision=[]),
         "calibration": _table(confidence=[], accuracy=[], notes=[]),
         "confusion": pl.DataFrame(schema={"actual": pl.String, "predicted": pl.String}),
-    }
-
-
-def all_curves(labels: Labels, probabilities: Floats, names: Sequence[str], bins: int) -> dict[str, pl.DataFrame]:
-    """The tables of metrics/plots by file name without its ending."""
-    return {
-        "roc": roc(labels, probabilities),
-        "precision_recall": precision_recall(labels, probabilities),
-        "calibration": calibration(labels, probabilities, bins),
-        "confusion": confusion(labels, probabilities, names),
+        "classes": pl.DataFrame(schema=classes.TABLE),
+        "subgroups": pl.DataFrame(schema=subgroups.TABLE),
+        "decision": _table(threshold=[], model=[], all=[], none=[]),
+        "risk_coverage": _table(coverage=[], risk=[]),
     }
 
 

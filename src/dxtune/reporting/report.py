@@ -198,7 +198,7 @@ def _validation(facts: Facts, table: pl.DataFrame) -> Chart:
 def _confusion(facts: Facts, table: pl.DataFrame) -> Chart:
     counts, labels = views.confusion_counts(table)
     right = sum(notes for (actual, predicted), notes in counts.items() if actual == predicted)
-    described = f"Confusion matrix: {right} of {table.height} notes are on the diagonal."
+    described = f"Confusion matrix: {right} of the {table.height} notes shown are on the diagonal."
     svg = figures.confusion_matrix(counts, labels, described)
     return (
         "Confusion",

@@ -6,11 +6,12 @@ The only stage that reads the test split. Intervals come from resampling patient
 import polars as pl
 
 from dxtune.evaluation.checks import as_predictions, check_labels, check_leakage
+from dxtune.evaluation.gates import decide
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
 from dxtune.predict import Predictor
 from dxtune.records import predictions, processed, tokens
-from dxtune.shards import read_corpus, write_json, write_parquet, write_text
+from dxtune.shards import read_corpus, read_json, write_json, write_parquet, write_text
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -31,4 +32,5 @@ def run(params: Params, paths: Paths) -> None:
     figures, tables = predictor.task.measure(notes, made, predictor.labels, predictor.settings, params)
     for name, table in tables.items():
         write_text(table.write_csv(), paths.metrics / "plots" / f"{name}.csv")
+    figures["release"] = decide(params.evaluate.gates, figures, read_json(paths.metrics / "deidentify.json"))
     write_json(figures, paths.metrics / "evaluate.json")

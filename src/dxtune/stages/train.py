@@ -17,8 +17,9 @@ from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.records import tokens
 from dxtune.shards import read_corpus, read_json, write_json, write_text
+from dxtune.tasks.notes import unknown_id
 from dxtune.training import processes
-from dxtune.training.base_model import find_base_model, pad_token_id
+from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
 from dxtune.training.provenance import BASE, provenance
 
@@ -44,7 +45,7 @@ def run(params: Params, paths: Paths) -> None:
     if precision == "bf16":
         use_fast_attention(model.encoder)
     pad_id = pad_token_id(base)
-    task.fit_head(model, train, pad_id, precision == "bf16")
+    learned = task.fit_head(model, train, pad_id, precision == "bf16")
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
     checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
@@ -59,10 +60,11 @@ def run(params: Params, paths: Paths) -> None:
     shutil.copytree(paths.tokens / "tokenizer", aside)
     source = provenance(params, base, paths.tokens, labels)
     tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
-    settings = source | tokenized | {"task": params.task, "pad_token_id": pad_id, "precision": precision}
+    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(aside))}
+    settings = source | tokenized | ids | {"task": params.task, "precision": precision}
     settings["cleaning"] = read_json(paths.tokens / "cleaning.json")
     settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
-    settings |= task.fit(model.eval(), validation, pad_id, precision == "bf16")
+    settings |= learned | task.fit(model.eval(), validation, settings, precision == "bf16")
     task.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)
     aside.rename(paths.model)

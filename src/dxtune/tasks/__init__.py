@@ -3,7 +3,7 @@
 They have the same functions, and the stages call no others:
 
     build        a fresh model from a base model's folder
-    fit_head     where to start from
+    fit_head     where to start from, and what is learnt from the base model and saved
     collate      rows of data/tokens as a batch
     scorer       what validation says after an epoch; the first figure is the one that counts
     fit          what is learnt on validation and saved with the model, such as thresholds

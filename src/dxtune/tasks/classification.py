@@ -11,8 +11,11 @@ import torch
 from torch.nn import functional
 
 from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
+from dxtune.evaluation.temperature import fit_temperature
+from dxtune.evaluation.unlike import FAR, fit_familiar, unlike
 from dxtune.params import Params
 from dxtune.tasks import encoder
+from dxtune.tasks.centroid import fit_centroids, nearest_centroid
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
@@ -24,15 +27,21 @@ HEAD_C = 0.1
 
 @dataclass(frozen=True)
 class Prediction:
-    """One note's answer: the likeliest label and every label's probability."""
+    """One note's answer: the likeliest label, every label's probability, and how unlike the notes of training it is, 0 to 1."""
 
     label: str
     probabilities: dict[str, float]
+    unlike: float
 
     def __str__(self) -> str:
-        """A line a label, likeliest first."""
+        """A line a label, likeliest first, and a warning where the note is unlike those of training."""
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        return "\n".join(f"{probability:.4f}  {label}" for label, probability in ranked)
+        return "\n".join([f"{probability:.4f}  {label}" for label, probability in ranked] + warning(self.unlike))
+
+
+def warning(score: float) -> list[str]:
+    """A line for a note that is unlike those of training, else nothing."""
+    return ["unlike the notes of training: no probability above can be relied on"] if score > FAR else []
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -45,8 +54,8 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return encoder.build(base, encoder.pooling_of(base), labels, cross_entropy, hidden_dropout, attention_dropout)
 
 
-def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
-    """Sets the head to the logistic regression on the vectors of the untouched encoder.
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+    """Sets the head to the logistic regression on the vectors of the untouched encoder; `untuned`: the classes' means of these.
 
     Fine-tuning from a random head first bends the encoder towards noise; from a fitted one it keeps what it knew, and needs
     fewer epochs. Source: Kumar et al., Fine-Tuning can Distort Pretrained Features (ICLR 2022), linear probing first.
@@ -60,6 +69,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
             model.head.weight.copy_(torch.from_numpy(probe.coef_))
             model.head.bias.copy_(torch.from_numpy(probe.intercept_))
     model.train()
+    return {"untuned": fit_centroids(tokens, vectors)}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
@@ -78,17 +88,20 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """Nothing: the likeliest label needs no threshold."""
-    return {}
+def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
+    """`temperature`: what logits are divided by, the best on validation; `familiar`: what its notes are like."""
+    truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
+    _, logits, vectors = encoder.by_note(model, validation, settings, bf16)
+    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"])
+    return {"temperature": fit_temperature(truth, logits), "familiar": familiar}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
-    """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    logits = encoder.by_row(lambda **batch: model(**batch)["logits"], tokens, settings["pad_token_id"], bf16)
-    notes, means = mean_by_note(tokens["note_id"], logits)
-    probabilities = pl.Series("probabilities", softmax(means).tolist(), dtype=pl.List(pl.Float64))
-    return pl.DataFrame([notes, probabilities])
+    """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
+    names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
+    probabilities = pl.Series("probabilities", softmax(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
+    return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 
 def answers(
@@ -96,8 +109,8 @@ def answers(
 ) -> list[Prediction]:
     """A Prediction for each row of `predict`."""
     return [
-        Prediction(labels[int(np.argmax(row))], dict(zip(labels, np.round(row, 6).tolist(), strict=True)))
-        for row in predictions["probabilities"].to_list()
+        Prediction(labels[int(np.argmax(row))], dict(zip(labels, np.round(row, 6).tolist(), strict=True)), round(score, 6))
+        for row, score in predictions.select("probabilities", "unlike").iter_rows()
     ]
 
 
@@ -105,9 +118,10 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.assessment import measure as measured
+    from dxtune.evaluation.assessment import measured
 
-    return measured(notes, predictions, labels, params)
+    others = {"centroid": nearest_centroid(notes["test"], len(labels), settings, params)}
+    return measured(notes, predictions, labels, settings["temperature"], others, params)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

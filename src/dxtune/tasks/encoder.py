@@ -14,9 +14,13 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from dxtune.errors import ModelError
+from dxtune.tasks.notes import mean_by_note
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "dxtune.json"
+FAMILIAR = "familiar.json"
+NUMBERS = ("familiar", "untuned")
+"""Settings of thousands of numbers, which nobody reads and FAMILIAR holds."""
 INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
 BATCH_TOKENS = 8192
@@ -126,6 +130,20 @@ def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: 
     return result
 
 
+def by_note(
+    model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool
+) -> tuple[pl.Series, np.ndarray, np.ndarray]:
+    """The notes in order of appearance; of each, the mean of its rows: the logits, and the vector that the head sees."""
+
+    def both(**batch: torch.Tensor) -> torch.Tensor:
+        vectors = model.pool(**batch)
+        return torch.cat([model.head(vectors).float(), vectors.float()], dim=1)
+
+    notes, values = mean_by_note(tokens["note_id"], by_row(both, tokens, settings["pad_token_id"], bf16))
+    outputs = len(model.head.bias)
+    return notes, values[:, :outputs], values[:, outputs:]
+
+
 def pooling_of(folder: Path) -> str:
     """`pooler` where the checkpoint's pooler was trained, else `mean`.
 
@@ -160,9 +178,10 @@ def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, 
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
     )
     (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / SETTINGS).write_text(
-        json.dumps({"pooling": model.pooling, **settings}, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    kept = {"pooling": model.pooling, **settings}
+    numbers = {name: kept.pop(name, {}) for name in NUMBERS}
+    (folder / FAMILIAR).write_text(json.dumps(numbers, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
+    (folder / SETTINGS).write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteModel, list[str], dict[str, Any]]:
@@ -170,11 +189,12 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
 
     outputs: of the head; None: one a label.
     """
-    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS) if not (folder / name).is_file()]
+    missing = [name for name in ("config.json", WEIGHTS, "labels.json", SETTINGS, FAMILIAR) if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    settings |= json.loads((folder / FAMILIAR).read_text(encoding="utf-8"))
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)

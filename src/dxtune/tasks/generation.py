@@ -106,9 +106,10 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return Responder(model)
 
 
-def fit_head(model: Responder, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
+def fit_head(model: Responder, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
     """Nothing: a language model's head has been trained."""
     model.train()
+    return {}
 
 
 def pack(tokens: pl.DataFrame, max_tokens: int) -> pl.DataFrame:
@@ -171,7 +172,7 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: Responder, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+def fit(model: Responder, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
     """Nothing: the likeliest token needs no threshold."""
     return {}
 
@@ -235,10 +236,9 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, from prompts with their responses and the model's answers. No curves."""
-    from dxtune.evaluation.curves import no_curves
     from dxtune.tasks.responses import measure as measured
 
-    return dict(measured(notes, predictions, params)), no_curves()
+    return measured(notes, predictions, params)
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:

@@ -12,9 +12,11 @@ from scipy.special import expit
 from torch.nn import functional
 
 from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
+from dxtune.evaluation.temperature import fit_temperature
+from dxtune.evaluation.unlike import fit_familiar, unlike
 from dxtune.params import Params
 from dxtune.tasks import encoder
-from dxtune.tasks.classification import HEAD_C
+from dxtune.tasks.classification import HEAD_C, warning
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
@@ -23,15 +25,17 @@ __all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", 
 
 @dataclass(frozen=True)
 class Labels:
-    """One note's answer: the labels over their thresholds, and every label's probability."""
+    """One note's answer: the labels over their thresholds, every label's probability, and how unlike training the note is."""
 
     labels: tuple[str, ...]
     probabilities: dict[str, float]
+    unlike: float
 
     def __str__(self) -> str:
         """A line a label, likeliest first; a star marks those that the note gets."""
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        return "\n".join(f"{probability:.4f} {'*' if label in self.labels else ' '} {label}" for label, probability in ranked)
+        lines = [f"{probability:.4f} {'*' if label in self.labels else ' '} {label}" for label, probability in ranked]
+        return "\n".join(lines + warning(self.unlike))
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -44,7 +48,7 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return encoder.build(base, encoder.pooling_of(base), labels, cross_entropy, hidden_dropout, attention_dropout)
 
 
-def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
     """Sets the head to a logistic regression for each label on the vectors of the untouched encoder, as classification does.
 
     The head of a label that all notes have, or none, stays as it is.
@@ -60,6 +64,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
                 model.head.weight[index] = torch.from_numpy(probe.coef_[0])
                 model.head.bias[index] = float(probe.intercept_[0])
     model.train()
+    return {}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
@@ -82,27 +87,35 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """`thresholds`: for each label the probability from which a note gets it, that of the best F1 on validation."""
-    made = predict(model, validation, {"pad_token_id": pad_id}, bf16)
-    probabilities = np.array(made["probabilities"].to_list())
-    truth = validation.unique("note_id", keep="first", maintain_order=True)["label_ids"]
-    return {"thresholds": fit_thresholds(multi_hot(truth, probabilities.shape[1]), probabilities).tolist()}
+def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
+    """`temperature`, what logits are divided by; `thresholds`: the probability from which a note gets a label; `familiar`.
+
+    The first two are the best on validation, by the likelihood and by the F1 of each label; the third says what its notes are
+    like.
+    """
+    ids = validation.unique("note_id", keep="first", maintain_order=True)["label_ids"]
+    _, logits, vectors = encoder.by_note(model, validation, settings, bf16)
+    truth = multi_hot(ids, logits.shape[1])
+    temperature = fit_temperature(truth, logits)
+    thresholds = fit_thresholds(truth, expit(logits / temperature)).tolist()
+    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"])
+    return {"temperature": temperature, "thresholds": thresholds, "familiar": familiar}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
-    """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    logits = encoder.by_row(lambda **batch: model(**batch)["logits"], tokens, settings["pad_token_id"], bf16)
-    notes, means = mean_by_note(tokens["note_id"], logits)
-    return pl.DataFrame([notes, pl.Series("probabilities", expit(means).tolist(), dtype=pl.List(pl.Float64))])
+    """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
+    names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
+    probabilities = pl.Series("probabilities", expit(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
+    return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Labels]:
     """Labels for each row of `predict`."""
     thresholds, made = settings["thresholds"], []
-    for row in predictions["probabilities"].to_list():
+    for row, score in predictions.select("probabilities", "unlike").iter_rows():
         given = tuple(name for name, value, least in zip(labels, row, thresholds, strict=True) if value >= least)
-        made.append(Labels(given, dict(zip(labels, np.round(row, 6).tolist(), strict=True))))
+        made.append(Labels(given, dict(zip(labels, np.round(row, 6).tolist(), strict=True)), round(score, 6)))
     return made
 
 
@@ -110,9 +123,9 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.multilabel_assessment import measure as measured
+    from dxtune.evaluation.multilabel_assessment import measured
 
-    return measured(notes, predictions, labels, np.array(settings["thresholds"]), params)
+    return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

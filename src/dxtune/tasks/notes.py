@@ -108,8 +108,13 @@ def check_questions(tokenizer: str, questions: list[str], names: list[str], max_
 def count_tokens(encoder: Any, ids: pl.Series) -> dict[str, int]:
     """How many tokens a column of ids has, and how many of them are unknown."""
     flat = ids.explode().drop_nulls().to_numpy()
-    unknown = encoder.token_to_id(getattr(encoder.model, "unk_token", None) or "[UNK]")
-    return {"tokens": len(flat), "unknown": 0 if unknown is None else int((flat == unknown).sum())}
+    return {"tokens": len(flat), "unknown": int((flat == unknown_id(encoder)).sum())}
+
+
+def unknown_id(tokenizer: Any) -> int:
+    """The id of the token that stands for what a tokenizer does not know; -1 where it knows everything."""
+    found = tokenizer.token_to_id(getattr(tokenizer.model, "unk_token", None) or "[UNK]")
+    return -1 if found is None else int(found)
 
 
 def list_column(name: str, rows: list[list[int]]) -> pl.Series:

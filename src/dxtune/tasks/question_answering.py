@@ -48,8 +48,9 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
     return encoder.build(base, "tokens", ENDS, cross_entropy, hidden_dropout, attention_dropout)
 
 
-def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> None:
+def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
     """Nothing: vectors of an encoder that never compared a question with a text do not tell where the answer is."""
+    return {}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
@@ -72,10 +73,10 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
     return score
 
 
-def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
+def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
     """`no_answer`: how much likelier none must be than the best span, for a note to have none; the best on validation."""
     known, gold = gold_of(validation)
-    return {"no_answer": fit_no_answer(predict(model, validation, {"pad_token_id": pad_id}, bf16).filter(known), gold)}
+    return {"no_answer": fit_no_answer(predict(model, validation, settings, bf16).filter(known), gold)}
 
 
 def gold_of(validation: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
