@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from dxtune import comparing
-from dxtune.comparing.revisions import read
+from dxtune import comparing, records
+from dxtune.comparing.measures import measure
+from dxtune.comparing.revisions import TRUTH, read
 from dxtune.errors import DataError
 from dxtune.params import Params, load_params
+from dxtune.shards import write_corpus, write_json, write_parquet
 from tests.comparing.conftest import Project
 
 
@@ -101,6 +104,36 @@ def test_what_is_not_in_the_cache_comes_from_the_remote_and_else_is_named(
     clone.run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
     assert read("better", []).notes.height == 120
     assert not (clone.root / "data/predictions.parquet").exists(), "read, not pulled"
+
+
+@pytest.mark.parametrize("task", ["multilabel", "question-answering", "generation"])
+def test_other_tasks_are_read_with_what_was_learnt_on_validation(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {"note_id": ["n1", "n2"], "patient_id": ["p1", "p2"]}
+    targets = {"labels": [["b"], []], "question": ["why?", "who?"], "answer": ["", "SECRET"], "response": ["yes", "no"]}
+    says: dict[str, object] = {
+        "probabilities": [[0.1, 0.9], [0.2, 0.3]], "start": [0, 0], "end": [1, 6], "no_answer": [1.0, -1.0],
+        "prompt": ["?", "?"], "reference": ["yes", "no"], "cut": [False, False], "nll": [1.0, 2.0], "tokens": [2, 2],
+    }  # fmt: skip
+    notes = pl.DataFrame({**ids, "text": ["SECRET", "SECRET"], "sex": ["f", None]})
+    notes = notes.with_columns(pl.Series(name, targets[name]) for name in TRUTH[task])
+    made = pl.DataFrame({**ids, "split": ["test", "test"], "label_ids": [[1], []]})
+    answers = {"answer": ["yes", "yes"]} if task == "generation" else {}
+    made = made.with_columns(pl.Series(name, {**says, **answers}[name]) for name in records.OUTPUTS[task])
+    write_corpus(notes, tmp_path / "data/processed/test")
+    write_parquet(made, tmp_path / "data/predictions.parquet")
+    write_json(["a", "b"], tmp_path / "data/processed/labels.json")
+    write_json({"thresholds": [0.5, 0.5], "no_answer": 0.0}, tmp_path / "models/final/dxtune.json")
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    side = read("workspace", ["sex"])
+    assert (side.task, side.notes["sex"].to_list()) == (task, ["f", None])
+    assert ("text" in side.notes.columns) == (task == "question-answering"), "the answer is a piece of it"
+    assert side.labels == (["a", "b"] if task == "multilabel" else [])
+    assert bool(side.settings) == (task != "generation")
+    assert measure(side, side.labels, 10).right.tolist() == {"generation": [1, 0]}.get(task, [1, 1])
 
 
 def test_text_and_markdown_name_notes_by_id_and_escape_what_comes_from_data(params: Params) -> None:

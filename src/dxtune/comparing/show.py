@@ -60,7 +60,8 @@ def as_markdown(figures: dict[str, Any]) -> str:
 def shareable(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures without counts of 1 to 9 patients, and without the ids of their notes.
 
-    Of notes that flipped, both directions go where one is small: from one and McNemar's p the other could be worked out.
+    Of notes that flipped, both directions go where one is small, and of McNemar's p the digits: with the difference of
+    accuracies, one of the three gives the others.
 
     >>> shareable({"notes": 9, "patients": 3, "left_out": {}})
     {'left_out': {}, 'patients_below_10': 1}
@@ -72,6 +73,7 @@ def shareable(figures: dict[str, Any]) -> dict[str, Any]:
     made = {**figures, "left_out": {name: SMALL if small(cell) else cell for name, cell in figures["left_out"].items()}}
     if any(small(cell) for cell in figures.get("flipped", {}).values()):
         made["flipped"] = dict.fromkeys(figures["flipped"], SMALL)
+        made["mcnemar_p_below_0.05"] = made.pop("mcnemar_p") < 0.05
     if small(figures):
         del made["notes"], made["patients"]
         made |= SMALL
@@ -84,7 +86,7 @@ def escape(text: str) -> str:
     >>> escape("<b> | @all")
     '&#60;b&#62; &#124; &#64;all'
     """
-    return re.sub(r"[^\w\s.,:;()%+/-]", lambda match: f"&#{ord(match[0])};", " ".join(text.split()))
+    return re.sub(r"[^\w\s.,:;()'=%+/-]", lambda match: f"&#{ord(match[0])};", " ".join(text.split()))
 
 
 def _metrics(figures: dict[str, Any]) -> list[list[str]]:
@@ -136,8 +138,10 @@ def _flips(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
     if "flipped" not in figures:
         return []
     found = figures["flipped"].items()
-    p = figures["mcnemar_p"]
-    test = "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+    if (p := figures.get("mcnemar_p")) is None:
+        test = "p < 0.05" if figures["mcnemar_p_below_0.05"] else "p at least 0.05"
+    else:
+        test = "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
     lines = [(f"{REASONS[name].format(**figures)}: {_size(cell)}", cell.get("note_ids", [])) for name, cell in found]
     return [*lines, (f"McNemar's exact test (every note on its own, whosever it is): {test}", [])]
 
