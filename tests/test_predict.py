@@ -22,7 +22,7 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     torch.manual_seed(1)
     model = classification.build(tiny_model, 3, 0.0, 0.0)
     settings = {"task": "classification", "question": False, "max_tokens": 64, "long_notes": "truncate", "stride": 0}
-    settings |= {"pad_token_id": 0, "cleaning": {"boilerplate": [], "drop_sections": []}}
+    settings |= {"pad_token_id": 0, "temperature": 1.0, "cleaning": {"boilerplate": [], "drop_sections": []}}
     settings["labels_sha256"] = labels_sha256(["a", "b", "c"])
     classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
     load_tokenizer(tiny_model).save(str(tmp_path / "final/tokenizer.json"))
@@ -94,3 +94,12 @@ def test_order_of_rows_is_kept_over_many_batches(folder: Path) -> None:
     back = np.array(predictor.predictions(table.reverse())["probabilities"].to_list())[::-1]
     assert result.shape == (60, 3)
     np.testing.assert_allclose(result, back, atol=1e-6)
+
+
+def test_the_temperature_is_applied(folder: Path) -> None:
+    before = Predictor(folder, precision="fp32").predict(NOTES)
+    settings = json.loads((folder / "dxtune.json").read_text())
+    (folder / "dxtune.json").write_text(json.dumps(settings | {"temperature": 4.0}))
+    for sure, tempered in zip(before, Predictor(folder, precision="fp32").predict(NOTES), strict=True):
+        cooled = np.array(list(sure.probabilities.values())) ** 0.25
+        assert list(tempered.probabilities.values()) == pytest.approx((cooled / cooled.sum()).tolist(), abs=1e-5)

@@ -99,7 +99,6 @@ def test_all_figures_have_intervals_and_stand_beside_the_nearest_sentence(params
     assert test["subgroups"]["sex"]["m"]["token_f1"] == pytest.approx(0.5)
     assert beside["majority_exact_match"] == 0.25 and beside["tfidf_exact_match"] == 0
     assert beside["tfidf_token_f1"] == pytest.approx(0.75 * 2 * 2 / (2 + 4), abs=1e-6), "No cough was heard"
-    assert {name: made.height for name, made in tables.items()} == dict.fromkeys(tables, 0)
-    assert set(tables) == {"roc", "precision_recall", "calibration", "confusion"}
+    assert {name: made.height for name, made in tables.items() if made.height} == {"subgroups": 4}
     json.dumps(figures, allow_nan=False)
     assert nearest_sentences(notes["train"], notes["test"])[0] == "No cough was heard."

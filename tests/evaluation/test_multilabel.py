@@ -1,4 +1,4 @@
-"""evaluation/multilabel*.py: each metric by hand and against scikit-learn, thresholds, and the bootstrap's weighted twins."""
+"""evaluation/multilabel*.py: thresholds, and all figures of a made-up corpus. The figures one by one: test_headline.py."""
 
 import json
 from collections.abc import Callable
@@ -8,40 +8,9 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from dxtune.evaluation import multilabel, multilabel_assessment
 from dxtune.params import Params
-
-TRUTH = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 0, 0]])
-PROBABILITIES = np.array([[0.9, 0.2, 0.4], [0.6, 0.1, 0.8], [0.7, 0.3, 0.5], [0.1, 0.4, 0.2]])
-HALF = np.full(3, 0.5)
-
-
-def test_metrics_worked_out_by_hand() -> None:
-    found = multilabel.headline(TRUTH, PROBABILITIES, HALF)
-    # said: {0}, {0, 2}, {0, 2}, {}: 3 right of 5 said and 5 true
-    assert found["micro_f1"] == pytest.approx(2 * 3 / (5 + 5))
-    # label 0: 2 right, 3 said, 2 true; label 1: 0, 0, 1; label 2: 1, 2, 2
-    assert found["macro_f1"] == pytest.approx((4 / 5 + 0 + 2 / 4) / 3)
-    assert found["exact_match"] == 1 / 4
-    # positives .9 .4 .8 .7 .3 against negatives .2 .6 .1 .5 .1 .4 .2: 7, 4.5, 7, 7 and 4 of 7 pairs won
-    assert found["micro_auroc"] == pytest.approx((7 + 4.5 + 7 + 7 + 4) / 35)
-    precision, recall, f1, notes = multilabel.per_label(TRUTH, PROBABILITIES >= HALF)
-    assert (precision[0], recall[0], f1[0], notes.tolist()) == (pytest.approx(2 / 3), 1, pytest.approx(0.8), [2, 1, 2])
-
-
-def test_metrics_are_those_of_scikit_learn() -> None:
-    rng = np.random.default_rng(3)
-    truth = (rng.random((60, 5)) < [0.5, 0.3, 0.2, 0.1, 0.4]).astype(int)
-    probabilities = np.clip(0.5 * truth + rng.random((60, 5)) * 0.7, 0, 1).round(2)
-    thresholds = rng.random(5)
-    found, guess = multilabel.headline(truth, probabilities, thresholds), probabilities >= thresholds
-    assert found["micro_f1"] == pytest.approx(f1_score(truth, guess, average="micro"))
-    assert found["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
-    for average in ("micro", "macro"):
-        assert found[f"{average}_auroc"] == pytest.approx(roc_auc_score(truth, probabilities, average=average))
-    assert found["macro_auprc"] == pytest.approx(average_precision_score(truth, probabilities, average="macro"))
 
 
 @settings(deadline=None, max_examples=50)
@@ -56,31 +25,6 @@ def test_no_other_threshold_has_a_better_f1(rows: list[tuple[bool, int]]) -> Non
         assert own == pytest.approx(max(tried))
     else:
         assert threshold == 0.5
-
-
-def test_what_is_undefined_is_nan_and_no_note_no_value() -> None:
-    none = np.zeros((3, 2), dtype=int)
-    found = multilabel.headline(none, np.full((3, 2), 0.2), HALF[:2])
-    assert np.isnan([found[name] for name in ("micro_f1", "macro_f1", "micro_auroc", "macro_auroc", "macro_auprc")]).all()
-    assert found["exact_match"] == 1
-    assert all(np.isnan(value) for value in multilabel.headline(none[:0], np.zeros((0, 2)), HALF[:2]).values())
-
-
-def test_weights_are_repeated_rows() -> None:
-    rng = np.random.default_rng(5)
-    truth = (rng.random((30, 4)) < 0.3).astype(int)
-    probabilities = np.clip(0.4 * truth + 0.8 * rng.random((30, 4)), 0, 1).round(1)  # with ties
-    thresholds = np.array([0.4, 0.5, 0.6, 0.3])
-    weights = rng.integers(0, 4, (6, 30))
-    for name, statistic in multilabel_assessment.headline(truth, probabilities, thresholds).items():
-        values = statistic(weights.astype(float))
-        for row, value in zip(weights, values, strict=True):
-            repeated, own = np.repeat(truth, row, axis=0), np.repeat(probabilities, row, axis=0)
-            if name == "class_f1":
-                expected = multilabel.per_label(repeated, own >= thresholds)[2]
-            else:
-                expected = multilabel.headline(repeated, own, thresholds)[name]
-            np.testing.assert_allclose(value, expected, err_msg=name)
 
 
 def corpus(split: str, notes: int) -> pl.DataFrame:
@@ -110,12 +54,19 @@ def test_figures_have_intervals_and_stand_beside_a_linear_model(params_with: Cal
         ids = notes[split].select("note_id", "patient_id", "label_ids", pl.lit(split).alias("split"))
         parts.append(ids.with_columns(made))
     thresholds = np.array([0.5, 0.5, 0.9])
-    figures, tables = multilabel_assessment.measure(notes, pl.concat(parts), ["a", "b", "c"], thresholds, params)
+    figures, tables = multilabel_assessment.measured(notes, pl.concat(parts), ["a", "b", "c"], 2.0, thresholds, params)
     test, baseline = figures["test"], figures["baseline"]
     for name in ("micro_f1", "macro_f1", "micro_auroc", "macro_auroc", "macro_auprc", "exact_match"):
         assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"], name
     assert (test["notes"], test["patients"], figures["validation"]["notes"]) == (60, 30, 24)
-    assert test["per_class"]["a"]["threshold"] == 0.5 and test["per_class"]["c"]["notes"] == 0
+    assert test["per_class"]["a"]["threshold"] == 0.5
+    assert test["per_class"]["c"] == {"patients_below_10": 1, "threshold": 0.9}
+    assert figures["calibration"]["temperature"] == 2 and set(tables["classes"]["label"]) == {"a", "b"}
+    assert {"brier", "ece", "precision_at_1", "macro_mcc", "micro_auprc"} < set(test)
+    assert set(tables["subgroups"]["value"]) == {"F", "M"}
+    gaps = tables["subgroups"].drop_nulls()
+    assert {"micro_f1", "brier", "equal_opportunity"} < set(tables["subgroups"]["metric"]) and gaps.height
+    assert (gaps["gap_low"] <= gaps["gap"]).all() and (gaps["gap"] <= gaps["gap_high"]).all()
     assert set(test["subgroups"]["sex"]) == {"F", "M"}
     assert baseline["tfidf_micro_f1"] == 1, "the word is the label"
     assert baseline["difference_micro_f1"] == pytest.approx(test["micro_f1"] - 1, abs=2e-6)

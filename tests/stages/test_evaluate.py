@@ -10,7 +10,7 @@ import pytest
 
 from dxtune import records
 from dxtune.errors import DataError, LeakageError, ModelError
-from dxtune.evaluation.assessment import measure
+from dxtune.evaluation.assessment import measured
 from dxtune.evaluation.checks import as_predictions, check_labels, check_leakage, join_predictions
 from dxtune.params import Params, load_params
 
@@ -75,7 +75,7 @@ def predictions(notes: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def test_figures(notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> None:
-    figures, tables = measure(notes, predictions, LABELS, params)
+    figures, tables = measured(notes, predictions, LABELS, 1.0, params)
     test, baseline = figures["test"], figures["baseline"]
     for name in ("accuracy", "macro_f1", "micro_f1", "macro_auroc", "macro_auprc", "brier"):
         assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"], name
@@ -92,26 +92,50 @@ def test_figures(notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, para
     assert figures["ceiling"]["expected_accuracy"] == 0.8
     assert figures["ceiling"]["share_of_ceiling"] == test["accuracy"]
     assert figures["validation"]["notes"] == 30
-    assert set(tables) == {"roc", "precision_recall", "calibration", "confusion"}
+    assert set(tables) == {"roc", "precision_recall", "calibration", "confusion", "classes", "subgroups"}
+    assert set(tables["classes"]["label"]) == set(LABELS) and tables["classes"]["patients"].min() >= 10
+    before, after = figures["calibration"]["before"], figures["calibration"]["after"]
+    assert before == after and after["ece"] == test["ece"], "a temperature of 1 changes nothing"
+    alike = test["patients_alike"]
+    assert alike["accuracy"] == test["accuracy"], "two notes a patient"
+    assert alike["accuracy_low"] <= alike["accuracy"] <= alike["accuracy_high"]
     assert tables["confusion"].height == 90
 
 
 def test_subgroups_under_ten_patients_show_nothing(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
-    subgroups = measure(notes, predictions, LABELS, params)[0]["test"]["subgroups"]
+    subgroups = measured(notes, predictions, LABELS, 1.0, params)[0]["test"]["subgroups"]
     assert subgroups["site"]["small"] == {"patients_below_10": 1}
     assert subgroups["site"]["large"]["patients"] == 41
     assert set(subgroups["sex"]) == {"F", "M", "not recorded"}
     assert subgroups["sex"]["F"]["accuracy_low"] <= subgroups["sex"]["F"]["accuracy"] <= subgroups["sex"]["F"]["accuracy_high"]
+    assert "accuracy_gap" not in subgroups["site"]["large"], "the rest is too small"
+
+
+def test_a_gap_is_that_to_all_other_notes_and_the_worst_one_is_named(
+    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
+) -> None:
+    figures, tables = measured(notes, predictions, LABELS, 1.0, params)
+    groups = figures["test"]["subgroups"]["sex"]
+    made = notes["test"].sort("note_id").with_columns(predictions.filter(split="test").sort("note_id")["probabilities"])
+    right = (made["probabilities"].list.arg_max() == made["label_id"]).to_numpy()
+    women = (made["sex"] == "F").fill_null(False).to_numpy()
+    assert groups["F"]["accuracy_gap"] == pytest.approx(right[women].mean() - right[~women].mean(), abs=1e-6)
+    assert groups["F"]["accuracy_gap_low"] <= groups["F"]["accuracy_gap"] <= groups["F"]["accuracy_gap_high"]
+    shares = [np.array([right[rows & (made["label_id"].to_numpy() == k)].mean() for k in range(3)]) for rows in (women, ~women)]
+    assert groups["F"]["equal_opportunity_gap"] == pytest.approx((shares[0] - shares[1]).mean(), abs=1e-6)
+    assert figures["test"]["subgroup_gap"] == -min(group["accuracy_gap"] for group in groups.values())
+    brier = tables["subgroups"].filter(value="F", metric="brier").row(0, named=True)
+    assert brier["low"] <= brier["figure"] <= brier["high"] and brier["gap_low"] <= brier["gap"] <= brier["gap_high"]
 
 
 def test_two_runs_and_any_order_of_rows_give_the_same_bytes(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
-    first, first_tables = measure(notes, predictions, LABELS, params)
+    first, first_tables = measured(notes, predictions, LABELS, 1.0, params)
     shuffled = {split: frame.sample(fraction=1, shuffle=True, seed=3) for split, frame in notes.items()}
-    second, second_tables = measure(shuffled, predictions.sample(fraction=1, shuffle=True, seed=4), LABELS, params)
+    second, second_tables = measured(shuffled, predictions.sample(fraction=1, shuffle=True, seed=4), LABELS, 1.0, params)
     assert json.dumps(first, sort_keys=True, allow_nan=False) == json.dumps(second, sort_keys=True, allow_nan=False)
     assert {name: table.write_csv() for name, table in first_tables.items()} == {
         name: table.write_csv() for name, table in second_tables.items()
@@ -122,9 +146,10 @@ def test_no_ceiling_without_posterior_and_no_nan_without_a_class(predictions: pl
     names = [*LABELS, "never seen"]
     notes = {split: corpus(split, size, posterior=False) for split, size in (("train", 60), ("validation", 30), ("test", 90))}
     wider = predictions.with_columns(pl.col("probabilities").list.concat(pl.lit([0.0])))
-    figures = measure(notes, wider, names, params)[0]
+    figures = measured(notes, wider, names, 1.0, params)[0]
     assert "ceiling" not in figures
-    assert figures["test"]["per_class"]["never seen"] == {"f1_undefined_resamples": 200, "notes": 0, "undefined": 5}
+    assert figures["test"]["per_class"]["never seen"] == {"patients_below_10": 1}
+    assert figures["test"]["resamples_without_a_class"] == 0, "it was not there to vanish"
     json.dumps(figures, allow_nan=False)
 
 
@@ -172,4 +197,4 @@ def test_a_missing_subgroup_column_is_an_error(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, params: Params
 ) -> None:
     with pytest.raises(DataError, match="site"):
-        measure(notes | {"test": notes["test"].drop("site")}, predictions, LABELS, params)
+        measured(notes | {"test": notes["test"].drop("site")}, predictions, LABELS, 1.0, params)

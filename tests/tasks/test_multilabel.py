@@ -51,6 +51,7 @@ def test_thresholds_are_fitted_saved_and_applied(tiny_model: Path, tmp_path: Pat
     model, seen = multilabel.build(tiny_model, 3, 0.0, 0.0), tokens(40)
     multilabel.fit_head(model, seen, 0, bf16=False)
     learned = multilabel.fit(model.eval(), seen, 0, bf16=False)
+    assert learned["temperature"] > 0
     assert len(learned["thresholds"]) == 3 and learned["thresholds"][2] == 0.5
     settings = {"pad_token_id": 0, **learned}
     multilabel.save(model, tmp_path / "m", ["a", "b", "c"], settings)

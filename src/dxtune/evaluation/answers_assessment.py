@@ -9,11 +9,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from dxtune.evaluation import weighted
 from dxtune.evaluation.answers import exact, token_f1
-from dxtune.evaluation.assessment import Figures, tidy
+from dxtune.evaluation.assessment import Figures, Tables, sizes, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.curves import no_curves
-from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups
+from dxtune.evaluation.metrics import Floats
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows, worst_gap
 from dxtune.params import Params
 
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
@@ -22,7 +23,7 @@ METRICS = {"exact_match": exact, "token_f1": token_f1}
 
 def measure(
     notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, no_answer: float, params: Params
-) -> tuple[Figures, dict[str, pl.DataFrame]]:
+) -> tuple[Figures, Tables]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions.
 
     Under `test` exact match and token F1 with intervals, over all notes, over those with an answer (`answerable_`) and
@@ -41,14 +42,22 @@ def measure(
     parts = {f"{part}{name}": (values[name], mask.to_numpy()) for part, mask in rows.items() for name in METRICS}
     statistics = {name: _mean_of(*part) for name, part in parts.items()}
     statistics |= {name: weighted.mean(values[name]) for name in values if name.startswith("tfidf_")}
-    statistics |= by_group(groups, statistics["token_f1"])
-    drawn = bootstrap(statistics, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    measure = weighted.together(statistics)
+    shown = weighted.together({name: statistics[name] for name in ("token_f1", "exact_match")})
+    of_groups = by_group(groups, of_rows(shown))
+
+    def everything(weights: Floats) -> dict[str, Floats]:
+        return {**measure(weights), **of_groups(weights)}
+
+    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
 
     figures: Figures = {"resamples": settings.bootstrap_resamples, **sizes(test), "answerable": int(rows["answerable_"].sum())}
     for name, (scores, mask) in parts.items():
         if mask.any() and name != "unanswerable_token_f1":  # it is the exact match
             figures |= with_interval(name, float(scores[mask].mean()), drawn[name])
-    figures["subgroups"] = assess_groups(test, groups, columns, _of_group, drawn)
+    once = of_groups(np.ones((1, test.height)))
+    figures["subgroups"], subgroups = assess_groups(groups, ("token_f1", "exact_match"), once, drawn)
+    figures |= worst_gap(figures["subgroups"], "token_f1")  # type: ignore[arg-type]
     beside: Figures = {}
     for name in METRICS:
         rival, gain = f"tfidf_{name}", float((values[name] - values[f"tfidf_{name}"]).mean())
@@ -57,7 +66,7 @@ def measure(
         beside[f"majority_{name}"] = float((test["answer"] == "").mean())  # type: ignore[arg-type]
     known = {name: float(frames["validation"][name].mean()) for name in METRICS}  # type: ignore[arg-type]
     made: Figures = {"test": figures, "baseline": beside, "validation": sizes(frames["validation"]) | known}
-    return tidy(made), no_curves()
+    return tidy(made), no_curves() | {"subgroups": subgroups}
 
 
 def scored(frame: pl.DataFrame, no_answer: float) -> pl.DataFrame:
@@ -82,15 +91,6 @@ def nearest_sentences(train: pl.DataFrame, notes: pl.DataFrame) -> list[str]:
         likeness = (vectorizer.transform(sentences) @ vectorizer.transform([question]).T).toarray().ravel()
         found.append(sentences[int(likeness.argmax())])
     return found
-
-
-def sizes(frame: pl.DataFrame) -> Figures:
-    """How many notes and patients there are."""
-    return {"notes": frame.height, "patients": frame["patient_id"].n_unique()}
-
-
-def _of_group(rows: pl.DataFrame) -> dict[str, float]:
-    return {name: float(rows[name].mean()) for name in ("token_f1", "exact_match")}  # type: ignore[arg-type]
 
 
 def _mean_of(values: np.ndarray, mask: np.ndarray) -> weighted.Statistic:

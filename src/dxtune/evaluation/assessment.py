@@ -1,8 +1,7 @@
 """All figures of metrics/evaluate.json from notes joined with probabilities: pure frame-to-dict functions.
 
-A frame here has a row a note in the order of note_id: patient_id, label_id, the subgroup columns, and lists of
-probabilities in `probabilities`, `tfidf` and `majority`. One set of patient resamples serves every interval, so
-that differences are paired.
+A frame here has a row a note in the order of note_id. One set of patient resamples serves every interval, so that differences
+are paired. Classification and multilabel share `assess`; what differs is the Sample that they make of a frame.
 """
 
 import math
@@ -12,15 +11,23 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation import baseline as baselines
-from dxtune.evaluation import metrics, weighted
-from dxtune.evaluation.bootstrap import bootstrap, with_interval
+from dxtune.evaluation.bootstrap import Measure, bootstrap, rare_strata, with_interval
+from dxtune.evaluation.calibration import log_loss
 from dxtune.evaluation.checks import join_predictions
+from dxtune.evaluation.classes import by_class
 from dxtune.evaluation.curves import all_curves
-from dxtune.evaluation.metrics import Floats, Labels
-from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups
-from dxtune.params import Evaluate, Params
+from dxtune.evaluation.headline import Sample, measure, points, single
+from dxtune.evaluation.metrics import Floats, accuracy, indicators, macro_f1
+from dxtune.evaluation.multilabel import Matrix
+from dxtune.evaluation.rates import counts_of, macro, micro_f1, rates
+from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, worst_gap
+from dxtune.evaluation.temperature import untemper
+from dxtune.params import Params
 
 Figures = dict[str, object]
+Tables = dict[str, pl.DataFrame]
+ALIKE = ("macro_f1", "macro_auroc", "macro_auprc", "brier", "ece")
+"""Figures that are also given with every patient counting the same, beside the first of a sample."""
 
 
 def matrix(frame: pl.DataFrame, column: str) -> Floats:
@@ -28,25 +35,26 @@ def matrix(frame: pl.DataFrame, column: str) -> Floats:
     return np.array(frame[column].to_list(), dtype=np.float64)
 
 
-def measure(
-    notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], params: Params
-) -> tuple[Figures, dict[str, pl.DataFrame]]:
+def measured(
+    notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], temperature: float, params: Params
+) -> tuple[Figures, Tables]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    settings, columns, train = params.evaluate, params.collect.subgroup_columns, notes["train"].sort("note_id")
-    validation = join_predictions(notes["validation"], predictions, "validation")
-    test = join_predictions(notes["test"], predictions, "test")
-    seen, classes = train["label_id"].to_numpy(), len(labels)
-    tfidf = baselines.tfidf(baselines.texts(train), seen, baselines.texts(test), classes, settings.seed)
-    majority = baselines.majority(seen, test.height, classes)
-    test = test.with_columns(pl.Series("tfidf", tfidf.tolist()), pl.Series("majority", majority.tolist()))
+    seed, train, size = params.evaluate.seed, notes["train"].sort("note_id"), len(labels)
+    validation, test = (join_predictions(notes[split], predictions, split) for split in ("validation", "test"))
+    seen, truth, probabilities = train["label_id"].to_numpy(), test["label_id"].to_numpy(), matrix(test, "probabilities")
+    rivals = {
+        "tfidf": baselines.tfidf(baselines.texts(train), seen, baselines.texts(test), size, seed),
+        "majority": baselines.majority(seen, test.height, size),
+    }
+    guesses = {name: indicators(values.argmax(axis=1), size) for name, values in rivals.items()}
+    sample, bins = single(truth, probabilities), fitting_bins(test, params.evaluate.calibration_bins)
 
-    figures = assess(test, _points(test, settings.calibration_bins), labels, columns, settings)
-    sizes = {"notes": validation.height, "patients": validation["patient_id"].n_unique()}
-    figures["validation"] = sizes | _points(validation, settings.calibration_bins)
+    figures, tables = assess(test, sample, guesses, labels, params)
+    figures["calibration"] = calibrated(sample, temperature, bins)
+    figures["validation"] = sizes(validation) | _points(validation, bins)
     if "posterior" in test.columns:
         figures["ceiling"] = ceiling(test)
-    tables = all_curves(test["label_id"].to_numpy(), matrix(test, "probabilities"), labels, settings.calibration_bins)
-    return tidy(figures), tables
+    return tidy(figures), all_curves(truth, probabilities, labels, bins) | tables
 
 
 def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
@@ -57,35 +65,100 @@ def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
 
 
 def assess(
-    frame: pl.DataFrame, points: Mapping[str, float], labels: Sequence[str], subgroup_columns: Sequence[str], settings: Evaluate
-) -> Figures:
-    """The figures under `test` (the `points` with intervals, classes, subgroups) and under `baseline`."""
-    truth, probabilities, tfidf = frame["label_id"].to_numpy(), matrix(frame, "probabilities"), matrix(frame, "tfidf")
-    groups = find_groups(frame, subgroup_columns)
-    statistics = weighted.headline(truth, probabilities, settings.calibration_bins)
-    statistics |= {"tfidf_accuracy": weighted.accuracy(truth, tfidf), "tfidf_macro_f1": weighted.macro_f1(truth, tfidf)}
-    statistics |= by_group(groups, statistics["accuracy"])
-    drawn = bootstrap(statistics, frame["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    frame: pl.DataFrame, sample: Sample, rivals: Mapping[str, Matrix], labels: Sequence[str], params: Params
+) -> tuple[Figures, Tables]:
+    """The figures under `test` and `baseline`, and the tables `classes` and `subgroups`. rivals: what others guess."""
+    settings, columns, patients = params.evaluate, params.collect.subgroup_columns, frame["patient_id"].to_numpy()
+    bins, groups = fitting_bins(frame, settings.calibration_bins), find_groups(frame, columns)
+    strata = rare_strata(sample.truth, patients)
+    own, of_groups = measure(sample, bins), by_group(groups, lambda rows: _within(sample, rows, bins))
+    share = 1 / frame.select(pl.len().over("patient_id")).to_series().to_numpy()
+    beside = {name: f1s(sample, guess) for name, guess in rivals.items()}
 
-    test: Figures = {"resamples": settings.bootstrap_resamples}
-    test |= {"notes": frame.height, "patients": frame["patient_id"].n_unique()}
-    for name, point in points.items():
-        test |= with_interval(name, point, drawn[name])
-    test["per_class"] = _per_class(truth, probabilities, labels, drawn["class_f1"])
-    test["subgroups"] = assess_groups(frame, groups, subgroup_columns, _of_group, drawn)
-    return {"test": test, "baseline": _baseline(truth, probabilities, tfidf, matrix(frame, "majority"), drawn)}
+    def everything(weights: Floats) -> dict[str, Floats]:
+        found = {**own(weights), **of_groups(weights)}
+        found |= {f"alike_{name}": value for name, value in own(weights * share).items()}
+        return found | {f"{rival}_{name}": value for rival, some in beside.items() for name, value in some(weights).items()}
+
+    drawn = bootstrap(everything, patients, settings.bootstrap_resamples, settings.seed, strata)
+    once = everything(np.ones((1, frame.height)))
+    values = {name: float(value[0]) for name, value in once.items() if value.ndim == 1}
+    test: Figures = {"resamples": settings.bootstrap_resamples, **sizes(frame), "rare_classes": len({*strata} - {0})}
+    gone = (drawn["class_notes"] == 0) & (once["class_notes"] > 0)
+    test["resamples_without_a_class"] = int(gone.any(axis=1).sum())
+    for name in points_of(once):
+        test |= with_interval(name, values[name], drawn[name])
+    alike: Figures = {}
+    for name in (sample.first, *ALIKE):
+        alike |= with_interval(name, values[f"alike_{name}"], drawn[f"alike_{name}"])
+    test["patients_alike"] = alike
+    test["per_class"], classes = by_class(sample, patients, labels, once, drawn)
+    test["subgroups"], subgroups = assess_groups(groups, (sample.first, "macro_f1"), once, drawn)
+    test |= worst_gap(test["subgroups"], sample.first)  # type: ignore[arg-type]
+
+    baseline: Figures = {}
+    for rival in rivals:
+        for name in (sample.first, "macro_f1"):
+            theirs = f"{rival}_{name}"
+            difference = "difference" if rival == "tfidf" else f"difference_{rival}"
+            baseline |= with_interval(theirs, values[theirs], drawn[theirs])
+            baseline |= with_interval(f"{difference}_{name}", values[name] - values[theirs], drawn[name] - drawn[theirs])
+    return {"test": test, "baseline": baseline}, {"classes": classes, "subgroups": subgroups}
+
+
+def calibrated(sample: Sample, temperature: float, bins: int) -> Figures:
+    """The temperature, and what the probabilities of the test notes are worth before and after it was applied."""
+    before = sample._replace(probabilities=untemper(sample.probabilities, temperature, alone=not sample.single))
+    found: Figures = {"temperature": temperature}
+    for when, some in (("before", before), ("after", sample)):
+        names = ("brier", "ece", "overconfidence", "calibration_slope", "calibration_intercept")
+        kept = {name: value for name, value in points(some, bins).items() if name in names}
+        found[when] = kept | {"log_loss": log_loss(some.truth, some.probabilities, alone=not sample.single)}
+    return found
 
 
 def ceiling(frame: pl.DataFrame) -> Figures:
     """What the best possible classifier reaches on these notes, from the true `posterior` of synthetic notes."""
     truth, posterior = frame["label_id"].to_numpy(), matrix(frame, "posterior")
-    best = metrics.accuracy(truth, posterior)
+    best = accuracy(truth, posterior)
     return {
         "accuracy": best,
         "expected_accuracy": float(posterior.max(axis=1).mean()),
-        "macro_f1": metrics.macro_f1(truth, posterior),
-        "share_of_ceiling": metrics.accuracy(truth, matrix(frame, "probabilities")) / best if best else math.nan,
+        "macro_f1": macro_f1(truth, posterior),
+        "share_of_ceiling": accuracy(truth, matrix(frame, "probabilities")) / best if best else math.nan,
     }
+
+
+def sizes(frame: pl.DataFrame) -> Figures:
+    """How many notes and patients there are."""
+    return {"notes": frame.height, "patients": frame["patient_id"].n_unique()}
+
+
+def fitting_bins(frame: pl.DataFrame, bins: int) -> int:
+    """As many bins of the calibration error as asked for, fewer where one would hold the notes of under ten patients."""
+    return max(1, min(bins, frame["patient_id"].n_unique() // SMALLEST_GROUP))
+
+
+def f1s(sample: Sample, guess: Matrix) -> Measure:
+    """The two headline figures of another guess at the same notes."""
+    counts = counts_of(sample.truth, guess)
+
+    def values(weights: Floats) -> dict[str, Floats]:
+        counted = counts(weights)
+        return {sample.first: micro_f1(counted), "macro_f1": macro(rates(counted))["macro_f1"]}
+
+    return values
+
+
+def points_of(values: Mapping[str, Floats]) -> list[str]:
+    """The names of the headline figures among all that is measured."""
+    others = ("class_", "group_", "rest_", "alike_", "tfidf_", "majority_", "centroid_")
+    return [name for name in values if not name.startswith(others)]
+
+
+def _within(sample: Sample, rows: np.ndarray, bins: int) -> Measure:
+    own = measure(sample.rows(rows), bins)
+    return lambda weights: own(weights[:, rows])
 
 
 def tidy(figures: Figures) -> Figures:
@@ -105,28 +178,3 @@ def tidy(figures: Figures) -> Figures:
             kept[key] = value
     undefined = len(figures) - len(kept)
     return kept | ({"undefined": undefined} if undefined else {})
-
-
-def _per_class(truth: Labels, probabilities: Floats, labels: Sequence[str], drawn: Floats) -> Figures:
-    columns = zip(labels, *metrics.per_class(truth, probabilities), strict=True)
-    return {
-        label: {"precision": float(precision), "recall": float(recall), "notes": int(notes)}
-        | with_interval("f1", float(f1), drawn[:, index])
-        for index, (label, precision, recall, f1, notes) in enumerate(columns)
-    }
-
-
-def _of_group(rows: pl.DataFrame) -> dict[str, float]:
-    truth, probabilities = rows["label_id"].to_numpy(), matrix(rows, "probabilities")
-    return {"accuracy": metrics.accuracy(truth, probabilities), "macro_f1": metrics.macro_f1(truth, probabilities)}
-
-
-def _baseline(truth: Labels, probabilities: Floats, tfidf: Floats, majority: Floats, drawn: dict[str, Floats]) -> Figures:
-    figures: Figures = {}
-    for name in ("accuracy", "macro_f1"):
-        measure = getattr(metrics, name)
-        model, linear = measure(truth, probabilities), measure(truth, tfidf)
-        figures |= with_interval(f"tfidf_{name}", linear, drawn[f"tfidf_{name}"])
-        figures |= with_interval(f"difference_{name}", model - linear, drawn[name] - drawn[f"tfidf_{name}"])
-        figures[f"majority_{name}"] = measure(truth, majority)
-    return figures

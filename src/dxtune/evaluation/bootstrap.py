@@ -5,16 +5,20 @@ replacement and all notes of a patient come with them: the cluster bootstrap (Fi
 doi:10.1111/j.1467-9868.2007.00593.x). A resample is a weight for each row, the times that its patient was drawn.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.weighted import Statistic
+from dxtune.evaluation.metrics import Floats, Labels
+from dxtune.evaluation.multilabel import Matrix
 
-CELLS = 2_000_000  # weights held at once: 16 MB, and as much for each step of a statistic
+CELLS = 400_000  # weights held at once: 3 MB, so that what is made of them stays in the processor's cache
+FEW = 10  # patients: a class of fewer is drawn from on its own, or too many resamples would be without it
+
+Measure = Callable[[Floats], Mapping[str, Floats]]
+"""Weights of the rows, (resamples, rows), to figures by name, (resamples, ...)."""
 
 
 @dataclass(frozen=True)
@@ -26,33 +30,58 @@ class Interval:
     undefined: int
 
 
-def patient_weights(patients: npt.ArrayLike, resamples: int, seed: int, cells: int = CELLS) -> Iterator[Floats]:
+def patient_weights(
+    patients: npt.ArrayLike, resamples: int, seed: int, strata: npt.ArrayLike | None = None, cells: int = CELLS
+) -> Iterator[Floats]:
     """Weights of the rows, (resamples in this chunk, rows) at a time: how often each row's patient was drawn.
 
-    Which patients are drawn depends on the sorted set of patients and the seed alone, not on the chunks.
+    strata: one a row, the same for all rows of a patient; of each as many patients are drawn as it has. Who is drawn depends
+    on the sorted set of patients, their strata and the seed alone, not on the chunks.
 
     >>> weights, = patient_weights(["a", "b", "a"], resamples=2, seed=0)
     >>> weights.shape, bool((weights[:, 0] == weights[:, 2]).all())
     ((2, 3), True)
     """
-    names, codes = np.unique(np.asarray(patients), return_inverse=True)
+    names, first, codes = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
+    stratum = np.zeros(len(names), dtype=int) if strata is None else np.asarray(strata)[first]
+    members = [np.flatnonzero(stratum == each) for each in np.unique(stratum)]
     random = np.random.default_rng(seed)
+    own_rows = len(names) == len(codes) and bool((codes == np.arange(len(codes))).all())
     at_once = max(1, cells // max(len(codes), 1))
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
-        drawn = random.integers(len(names), size=(size, len(names)))
-        drawn += np.arange(size)[:, None] * len(names)
-        counts = np.bincount(drawn.ravel(), minlength=size * len(names)).reshape(size, len(names))
-        yield counts.astype(np.float64)[:, codes]
+        offsets = np.arange(size)[:, None] * len(names)
+        drawn = [some[random.integers(len(some), size=(size, len(some)))] + offsets for some in members]
+        counts = np.bincount(np.hstack(drawn).ravel(), minlength=size * len(names)).reshape(size, len(names))
+        weights = counts.astype(np.float64)
+        yield weights if own_rows else weights[:, codes]
 
 
-def bootstrap(statistics: Mapping[str, Statistic], patients: npt.ArrayLike, resamples: int, seed: int) -> dict[str, Floats]:
-    """The values of each statistic in every resample, (resamples, ...). All see the same resamples: differences are paired."""
-    chunks = [
-        {name: statistic(weights) for name, statistic in statistics.items()}
-        for weights in patient_weights(patients, resamples, seed)
-    ]
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in statistics}
+def rare_strata(truth: Matrix, patients: npt.ArrayLike) -> Labels:
+    """The stratum of each row's patient: 0, or 1 + the rarest of its classes, where that one has few patients.
+
+    truth: 0 and 1, (rows, classes). With a common stratum alone, a class of five patients is missing from one resample in 150.
+
+    >>> rare_strata(np.array([[1, 0]] * 10 + [[0, 1]]), np.arange(11)).tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+    """
+    names, codes = np.unique(np.asarray(patients), return_inverse=True)
+    has = np.zeros((len(names), truth.shape[1]), dtype=bool)
+    np.logical_or.at(has, codes, np.asarray(truth, dtype=bool))
+    holders = has.sum(axis=0)
+    size = np.where(has & (holders < FEW), holders, len(names) + FEW)
+    rarest = size.argmin(axis=1, keepdims=True)
+    few = np.take_along_axis(size, rarest, axis=1) < FEW
+    strata: Labels = np.where(few, rarest + 1, 0).ravel()[codes]
+    return strata
+
+
+def bootstrap(
+    measure: Measure, patients: npt.ArrayLike, resamples: int, seed: int, strata: npt.ArrayLike | None = None
+) -> dict[str, Floats]:
+    """The figures of every resample, (resamples, ...). All see the same resamples: differences are paired."""
+    chunks = [measure(weights) for weights in patient_weights(patients, resamples, seed, strata)]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def interval(values: Floats) -> Interval:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from dxtune.evaluation import classes, subgroups
 from dxtune.evaluation.metrics import Floats, Labels, calibration_bins, indicators
 
 GRID = np.linspace(0, 1, 101)
@@ -44,17 +45,19 @@ def confusion(labels: Labels, probabilities: Floats, names: Sequence[str]) -> pl
 
 
 def no_curves() -> dict[str, pl.DataFrame]:
-    """The tables of `all_curves` without a row, for what a task does not have: dvc.yaml names their files for every task."""
+    """All tables of metrics/plots by file name without its ending, without a row: dvc.yaml names the files for every task."""
     return {
         "roc": _table(false_positive_rate=[], true_positive_rate=[]),
         "precision_recall": _table(recall=[], precision=[]),
         "calibration": _table(confidence=[], accuracy=[], notes=[]),
         "confusion": pl.DataFrame(schema={"actual": pl.String, "predicted": pl.String}),
+        "classes": pl.DataFrame(schema=classes.TABLE),
+        "subgroups": pl.DataFrame(schema=subgroups.TABLE),
     }
 
 
 def all_curves(labels: Labels, probabilities: Floats, names: Sequence[str], bins: int) -> dict[str, pl.DataFrame]:
-    """The tables of metrics/plots by file name without its ending."""
+    """The tables of the figures by file name without its ending."""
     return {
         "roc": roc(labels, probabilities),
         "precision_recall": precision_recall(labels, probabilities),

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import f1_score
 
-from dxtune.evaluation.metrics import Floats, macro_auprc, macro_auroc
+from dxtune.evaluation.metrics import Floats
 
 Matrix = npt.NDArray[Any]
 DEFAULT = 0.5  # of a label that validation says nothing about
@@ -59,42 +59,6 @@ def micro_f1(truth: Matrix, guess: Matrix) -> float:
 def macro_f1(truth: Matrix, guess: Matrix) -> float:
     """The mean F1 over the labels, each counting the same."""
     return _f1(truth, guess, "macro")
-
-
-def micro_auroc(truth: Matrix, probabilities: Floats) -> float:
-    """The area under the ROC curve of all decisions of all notes pooled."""
-    flat = np.asarray(truth).ravel()
-    return float(roc_auc_score(flat, probabilities.ravel())) if flat.any() and not flat.all() else float("nan")
-
-
-def exact_match(truth: Matrix, guess: Matrix) -> float:
-    """The share of notes that get all their labels and no other.
-
-    >>> exact_match(np.array([[1, 0], [1, 1]]), np.array([[1, 0], [1, 0]]))
-    0.5
-    """
-    return float(np.mean((truth == guess).all(axis=1))) if len(truth) else float("nan")
-
-
-def per_label(truth: Matrix, guess: Matrix) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64]]:
-    """Precision, recall and F1 of each label (NaN where not defined), and its notes: four arrays (labels,)."""
-    precision, recall, f1, notes = precision_recall_fscore_support(
-        truth, np.asarray(guess, dtype=np.int64), average=None, zero_division=np.nan
-    )
-    return precision, recall, f1, notes
-
-
-def headline(truth: Matrix, probabilities: Floats, thresholds: Floats) -> dict[str, float]:
-    """All metrics by name, at these thresholds."""
-    guess = probabilities >= thresholds
-    return {
-        "micro_f1": micro_f1(truth, guess),
-        "macro_f1": macro_f1(truth, guess),
-        "micro_auroc": micro_auroc(truth, probabilities),
-        "macro_auroc": macro_auroc(truth, probabilities),
-        "macro_auprc": macro_auprc(truth, probabilities),
-        "exact_match": exact_match(truth, guess),
-    }
 
 
 def _f1(truth: Matrix, guess: Matrix, average: str) -> float:

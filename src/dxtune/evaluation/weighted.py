@@ -1,129 +1,49 @@
-"""The metrics of `metrics.py` under many weightings of the rows at once: what makes the bootstrap fast.
+"""Statistics under many weightings of the rows at once: what makes the bootstrap fast.
 
 A resample of a bootstrap is a count for each row, so no row is ever copied. Each function here prepares what does not
-depend on the weights (sorting, indicators) and gives back a `Statistic`: weights (resamples, rows) in, values
-(resamples,) or (resamples, classes) out, NaN where a resample does not define one. Weights of 1 give the value of
-`metrics.py`; integer weights give its value on the repeated rows.
+depend on the weights (sorting, sums) and gives back a `Statistic`: weights (resamples, rows) in, values (resamples,) or
+(resamples, classes) out, NaN where a resample does not define one. Weights of 1 give the value of the rows themselves;
+integer weights give that of the repeated rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from dxtune.evaluation.metrics import BINS, Floats, Labels, brier_terms, indicators
+from dxtune.evaluation.metrics import Floats, Labels
 
 Statistic = Callable[[Floats], Floats]
 
 
-def accuracy(labels: Labels, probabilities: Floats) -> Statistic:
-    """A statistic (resamples,): the weighted share of right predictions.
+def together(statistics: Mapping[str, Statistic]) -> Callable[[Floats], dict[str, Floats]]:
+    """From weights to the values of all statistics by name.
 
-    >>> statistic = accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]))
-    >>> statistic(np.array([[1.0, 1.0], [3.0, 1.0]])).tolist()
-    [0.5, 0.75]
+    >>> together({"mean": mean(np.array([1.0, 3.0]))})(np.ones((1, 2)))["mean"].tolist()
+    [2.0]
     """
-    return mean((probabilities.argmax(axis=1) == labels).astype(float))
+    return lambda weights: {name: statistic(weights) for name, statistic in statistics.items()}
 
 
-def brier(labels: Labels, probabilities: Floats) -> Statistic:
-    """A statistic (resamples,): the weighted mean squared error summed over classes."""
-    return mean(brier_terms(labels, probabilities))
+def calibration_error(confidence: Floats, right: Floats, bins: int) -> Statistic:
+    """A statistic (resamples,): the mean over bins of equal weight of |confidence - share of what is right|.
 
-
-def class_f1(labels: Labels, probabilities: Floats) -> Statistic:
-    """A statistic (resamples, classes): F1 = 2 tp / (true + predicted), from one matrix product of weights and indicators."""
-    classes = probabilities.shape[1]
-    return f1_of(np.eye(classes)[labels], np.eye(classes)[probabilities.argmax(axis=1)])
-
-
-def f1_of(truth: Floats, guess: Floats) -> Statistic:
-    """A statistic (resamples, classes) from who has a class and who is said to have it, both (rows, classes) of 0 and 1."""
-    classes = truth.shape[1]
-    sums_of = np.hstack([2 * truth * guess, truth + guess])
+    confidence, right: (rows,), or (rows, decisions) where each row makes several. The gap between both, summed in order of
+    confidence, is a piecewise linear function of the summed weight; the error is its movement between the edges of the bins.
+    """
+    rows = np.repeat(np.arange(len(confidence)), confidence[0].size if len(confidence) else 1)
+    flat = confidence.ravel()
+    order, starts = ties(flat)
+    gap, rows = (flat - right.ravel())[order], rows[order]
+    steps = np.arange(bins + 1) / bins
 
     def statistic(weights: Floats) -> Floats:
-        sums = weights @ sums_of
-        return ratio(sums[:, :classes], sums[:, classes:])
-
-    return statistic
-
-
-def macro_f1(labels: Labels, probabilities: Floats) -> Statistic:
-    """A statistic (resamples,): the mean F1 over the classes that a resample defines."""
-    by_class = class_f1(labels, probabilities)
-    return lambda weights: nanmean(by_class(weights))
-
-
-def macro_auroc(labels: Labels, probabilities: Floats) -> Statistic:
-    """A statistic (resamples,): the mean one-against-rest area under the ROC curve; ties count half (Mann-Whitney)."""
-
-    def one(positive: Floats, negative: Floats) -> Floats:
-        below = np.cumsum(negative, axis=1) - negative
-        wins = np.einsum("rg,rg->r", positive, below + 0.5 * negative)
-        return ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
-
-    return _one_against_rest(labels, probabilities, one)
-
-
-def macro_auprc(labels: Labels, probabilities: Floats) -> Statistic:
-    """A statistic (resamples,): the mean one-against-rest average precision, step-wise as in scikit-learn."""
-
-    def one(positive: Floats, negative: Floats) -> Floats:
-        found = np.cumsum(positive[:, ::-1], axis=1)
-        marked = found + np.cumsum(negative[:, ::-1], axis=1)
-        precision = np.divide(found, marked, out=np.zeros_like(found), where=marked > 0)
-        return ratio(np.einsum("rg,rg->r", positive[:, ::-1], precision), found[:, -1])
-
-    return _one_against_rest(labels, probabilities, one)
-
-
-def ece(labels: Labels, probabilities: Floats, bins: int = BINS) -> Statistic:
-    """A statistic (resamples,): the top-label calibration error in bins of equal weight.
-
-    The gap between confidence and accuracy, summed in order of confidence, is a piecewise linear function of the summed
-    weight; the error is its movement between the edges of the bins.
-    """
-    confidence = probabilities.max(axis=1)
-    gap = confidence - (probabilities.argmax(axis=1) == labels)
-    order, starts = ties(confidence)
-
-    def statistic(weights: Floats) -> Floats:
-        ranked = weights[:, order]
-        mass = _from_zero(np.add.reduceat(ranked, starts, axis=1))
-        gaps = _from_zero(np.add.reduceat(ranked * gap[order], starts, axis=1))
-        steps = np.arange(bins + 1) / bins
+        mass = weights[:, rows]
+        gaps = mass * gap
+        if len(starts) < len(order):
+            mass, gaps = np.add.reduceat(mass, starts, axis=1), np.add.reduceat(gaps, starts, axis=1)
+        mass, gaps = _from_zero(mass), _from_zero(gaps)
         at_edges = np.array([np.interp(steps * m[-1], m, g) for m, g in zip(mass, gaps, strict=True)])
         return ratio(np.abs(np.diff(at_edges, axis=1)).sum(axis=1), mass[:, -1])
-
-    return statistic
-
-
-def headline(labels: Labels, probabilities: Floats, bins: int = BINS) -> dict[str, Statistic]:
-    """The statistics of all headline metrics by name, and `class_f1`."""
-    return {
-        "accuracy": accuracy(labels, probabilities),
-        "macro_f1": macro_f1(labels, probabilities),
-        "micro_f1": accuracy(labels, probabilities),
-        "macro_auroc": macro_auroc(labels, probabilities),
-        "macro_auprc": macro_auprc(labels, probabilities),
-        "brier": brier(labels, probabilities),
-        "ece": ece(labels, probabilities, bins),
-        "class_f1": class_f1(labels, probabilities),
-    }
-
-
-def _one_against_rest(labels: Labels, probabilities: Floats, one: Callable[[Floats, Floats], Floats]) -> Statistic:
-    """The mean over classes of `one`, which sees the weights of positives and negatives at each score, ascending."""
-    truths = indicators(labels, probabilities.shape[1]).T
-    classes = [(truth, *ties(probabilities[:, index])) for index, truth in enumerate(truths)]
-
-    def statistic(weights: Floats) -> Floats:
-        values = []
-        for truth, order, starts in classes:
-            ranked = weights[:, order]
-            positive = np.add.reduceat(ranked * truth[order], starts, axis=1)
-            values.append(one(positive, np.add.reduceat(ranked, starts, axis=1) - positive))
-        return nanmean(np.stack(values, axis=1))
 
     return statistic
 
@@ -135,7 +55,13 @@ def ties(score: Floats) -> tuple[Labels, Labels]:
 
 
 def mean(values: Floats) -> Statistic:
+    """A statistic (resamples,): the weighted mean."""
     return lambda weights: ratio(weights @ values, weights.sum(axis=1))
+
+
+def means(columns: Floats) -> Statistic:
+    """A statistic (resamples, columns): the weighted mean of each column of (rows, columns)."""
+    return lambda weights: ratio(weights @ columns, weights.sum(axis=1, keepdims=True).repeat(columns.shape[1], axis=1))
 
 
 def _from_zero(steps: Floats) -> Floats:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
+from dxtune.evaluation.temperature import fit_temperature
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
@@ -79,16 +80,16 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
 
 
 def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """Nothing: the likeliest label needs no threshold."""
-    return {}
+    """`temperature`: what logits are divided by, the best on validation: then probabilities say how often it is right."""
+    truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
+    return {"temperature": fit_temperature(truth, encoder.by_note(model, validation, pad_id, bf16)[1])}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
     """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    logits = encoder.by_row(lambda **batch: model(**batch)["logits"], tokens, settings["pad_token_id"], bf16)
-    notes, means = mean_by_note(tokens["note_id"], logits)
-    probabilities = pl.Series("probabilities", softmax(means).tolist(), dtype=pl.List(pl.Float64))
-    return pl.DataFrame([notes, probabilities])
+    notes, logits = encoder.by_note(model, tokens, settings["pad_token_id"], bf16)
+    values = softmax(logits / settings["temperature"]).tolist()
+    return pl.DataFrame([notes, pl.Series("probabilities", values, dtype=pl.List(pl.Float64))])
 
 
 def answers(
@@ -105,9 +106,9 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.assessment import measure as measured
+    from dxtune.evaluation.assessment import measured
 
-    return measured(notes, predictions, labels, params)
+    return measured(notes, predictions, labels, settings["temperature"], params)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from dxtune.errors import ModelError
+from dxtune.tasks.notes import mean_by_note
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "dxtune.json"
@@ -124,6 +125,11 @@ def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: 
     if parts:
         result[order] = np.concatenate(parts)
     return result
+
+
+def by_note(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> tuple[pl.Series, np.ndarray]:
+    """The notes in order of appearance, and the logits of each, the mean of its rows', (notes, outputs)."""
+    return mean_by_note(tokens["note_id"], by_row(lambda **batch: model(**batch)["logits"], tokens, pad_id, bf16))
 
 
 def pooling_of(folder: Path) -> str:

@@ -235,10 +235,9 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, from prompts with their responses and the model's answers. No curves."""
-    from dxtune.evaluation.curves import no_curves
     from dxtune.tasks.responses import measure as measured
 
-    return dict(measured(notes, predictions, params)), no_curves()
+    return measured(notes, predictions, params)
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from scipy.special import expit
 from torch.nn import functional
 
 from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
+from dxtune.evaluation.temperature import fit_temperature
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.classification import HEAD_C
@@ -83,18 +84,22 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
 
 
 def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """`thresholds`: for each label the probability from which a note gets it, that of the best F1 on validation."""
-    made = predict(model, validation, {"pad_token_id": pad_id}, bf16)
-    probabilities = np.array(made["probabilities"].to_list())
-    truth = validation.unique("note_id", keep="first", maintain_order=True)["label_ids"]
-    return {"thresholds": fit_thresholds(multi_hot(truth, probabilities.shape[1]), probabilities).tolist()}
+    """`temperature`, what logits are divided by; `thresholds`: the probability from which a note gets a label.
+
+    Both are the best on validation: by the likelihood, and by the F1 of each label.
+    """
+    ids = validation.unique("note_id", keep="first", maintain_order=True)["label_ids"]
+    logits = encoder.by_note(model, validation, pad_id, bf16)[1]
+    truth = multi_hot(ids, logits.shape[1])
+    temperature = fit_temperature(truth, logits)
+    return {"temperature": temperature, "thresholds": fit_thresholds(truth, expit(logits / temperature)).tolist()}
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
     """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    logits = encoder.by_row(lambda **batch: model(**batch)["logits"], tokens, settings["pad_token_id"], bf16)
-    notes, means = mean_by_note(tokens["note_id"], logits)
-    return pl.DataFrame([notes, pl.Series("probabilities", expit(means).tolist(), dtype=pl.List(pl.Float64))])
+    notes, logits = encoder.by_note(model, tokens, settings["pad_token_id"], bf16)
+    values = expit(logits / settings["temperature"]).tolist()
+    return pl.DataFrame([notes, pl.Series("probabilities", values, dtype=pl.List(pl.Float64))])
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Labels]:
@@ -110,9 +115,9 @@ def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.multilabel_assessment import measure as measured
+    from dxtune.evaluation.multilabel_assessment import measured
 
-    return measured(notes, predictions, labels, np.array(settings["thresholds"]), params)
+    return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

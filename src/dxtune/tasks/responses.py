@@ -11,12 +11,13 @@ import polars as pl
 from dxtune.deid import Deidentifier
 from dxtune.evaluation import answers as answers_of
 from dxtune.evaluation import texts
-from dxtune.evaluation.assessment import Figures, tidy
+from dxtune.evaluation.assessment import Figures, Tables, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
+from dxtune.evaluation.curves import no_curves
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups
-from dxtune.evaluation.weighted import Statistic, ratio
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows, worst_gap
+from dxtune.evaluation.weighted import Statistic, ratio, together
 from dxtune.params import Params
 from dxtune.tasks.overlap import overlap
 from dxtune.training.base_model import find_base_model
@@ -29,8 +30,8 @@ SHORT = 5
 """Words up to which a reference is an exact answer, such as yes or a dose: longer ones are never met word by word."""
 
 
-def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> Figures:
-    """The content of metrics/evaluate.json, from prompts with their responses and the answers to them."""
+def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> tuple[Figures, Tables]:
+    """The content of metrics/evaluate.json, and the table of subgroups, from prompts with their responses and the answers."""
     settings = params.evaluate
     test, train = join_predictions(notes["test"], predictions, "test"), notes["train"].sort("note_id")
     validation = join_predictions(notes["validation"], predictions, "validation")
@@ -47,13 +48,17 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
     statistics |= {f"tfidf_{name}": mean(values) for name, values in others.items()}
     statistics |= {f"difference_{name}": mean(own[name] - values) for name, values in others.items()}
     statistics["perplexity"] = perplexity(test)
-    test = test.with_columns(pl.Series(name, own[name]) for name in SUBGROUPS)
     groups = find_groups(test, params.collect.subgroup_columns)
-    statistics |= by_group(groups, statistics[SUBGROUPS[0]])
-    drawn = bootstrap(statistics, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    of_groups = by_group(groups, of_rows(together({name: statistics[name] for name in SUBGROUPS})))
+    alone = together(statistics)
+
+    def everything(weights: Floats) -> dict[str, Floats]:
+        return {**alone(weights), **of_groups(weights)}
+
+    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
     once = np.ones((1, test.height))
-    named = {name: statistic for name, statistic in statistics.items() if not name.startswith("group_")}
-    figures = {name: with_interval(name, float(statistic(once)[0]), drawn[name]) for name, statistic in named.items()}
+    figures = {name: with_interval(name, float(value[0]), drawn[name]) for name, value in alone(once).items()}
+    of_subgroups, table = assess_groups(groups, SUBGROUPS, of_groups(once), drawn)
 
     def gathered(names: Sequence[str]) -> dict[str, object]:
         return {key: value for name in names if name in figures for key, value in figures[name].items()}
@@ -61,11 +66,12 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
     compared = [name for name in figures if name.startswith(("tfidf_", "difference_"))]
     sizes = {"notes": test.height, "patients": test["patient_id"].n_unique(), "resamples": settings.bootstrap_resamples}
     sizes |= {"short_references": int(np.isfinite(own["exact"]).sum()) if "exact" in own else 0}
-    return tidy(
+    made = tidy(
         {
             "test": sizes
             | gathered([*own, "perplexity"])
-            | {"subgroups": assess_groups(test, groups, params.collect.subgroup_columns, _of_group, drawn)},
+            | {"subgroups": of_subgroups}
+            | worst_gap(of_subgroups, SUBGROUPS[0]),
             "baseline": gathered(compared),
             "validation": {
                 "notes": validation.height,
@@ -74,10 +80,7 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
             },
         }
     )
-
-
-def _of_group(rows: pl.DataFrame) -> dict[str, float]:
-    return {name: float(rows[name].mean()) for name in SUBGROUPS}  # type: ignore[arg-type]
+    return made, no_curves() | {"subgroups": table}
 
 
 def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
