@@ -256,12 +256,34 @@ def test_a_long_list_of_ids_is_cut(params: Params) -> None:
     assert "n029" in as_json(figures)
 
 
-def test_every_metric_that_is_better_when_lower_is_known_as_such(params: Params) -> None:
-    """A perfect model beside a poor one is better by every metric."""
+def test_every_metric_knows_which_way_is_better(params: Params) -> None:
+    """A model that is calibrated beside a confused one that is too sure: by no metric is it worse, by nearly all better."""
     random = np.random.default_rng(0)
-    truth = random.integers(3, size=60)
-    names, poor = [LABELS[label] for label in truth], random.dirichlet(np.ones(3) * 0.2, 60)
-    sides = [classifier(str(n), names, said.tolist(), list(range(60))) for n, said in enumerate((poor, np.eye(3)[truth]))]
-    verdicts = {name: cell["verdict"] for name, cell in compare_sides(sides[0], sides[1], params)["metrics"].items()}
-    assert set(verdicts.values()) == {"better"}, verdicts
-    assert {"brier", "ece"} == LOWER_IS_BETTER & set(verdicts)
+    good = random.dirichlet(np.ones(3) * 0.4, 900)
+    truth = [LABELS[random.choice(3, p=row)] for row in good]
+    poor = (good * random.dirichlet(np.ones(3), 900)) ** 4
+    poor /= poor.sum(axis=1, keepdims=True)
+    sides = [classifier(str(n), truth, said.tolist(), list(range(900))) for n, said in enumerate((poor, good))]
+    metrics = compare_sides(sides[0], sides[1], params)["metrics"]
+    verdicts = {name: cell["verdict"] for name, cell in metrics.items()}
+    assert {name for name, verdict in verdicts.items() if verdict != "better"} <= {"calibration_intercept_error"}, verdicts
+    assert {name for name in LOWER_IS_BETTER if name in metrics} == {
+        "brier", "ece", "calibration_slope_error", "calibration_intercept_error", "overconfidence_error",
+    }  # fmt: skip
+    assert {name for name, cell in metrics.items() if cell["difference"] < 0} <= LOWER_IS_BETTER
+
+
+def test_calibration_is_compared_by_how_far_off_it_is(params: Params) -> None:
+    """Slopes of 1 / 2 (too sure) and 2 (not sure enough), made by sharpening and flattening calibrated probabilities."""
+    random = np.random.default_rng(0)
+    good = random.random(4000)
+    truth = ["a" if draw < each else "b" for draw, each in zip(random.random(4000), good, strict=True)]
+    odds = np.log(good / (1 - good))
+    sharp, flat = (1 / (1 + np.exp(-odds * power)) for power in (2, 0.5))
+    one, two = (
+        classifier(name, truth, np.stack([said, 1 - said], axis=1).tolist(), list(range(4000)), ["a", "b"])
+        for name, said in (("sharp", sharp), ("flat", flat))
+    )
+    slope = compare_sides(one, two, params)["metrics"]["calibration_slope_error"]
+    assert (slope["a"], slope["b"]) == pytest.approx((0.5, 1.0), abs=0.1)
+    assert slope["verdict"] == "worse"

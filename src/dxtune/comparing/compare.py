@@ -1,6 +1,7 @@
 """Two sides on the same notes: every metric, the difference with its interval, what changed for subgroups and which notes.
 
-The difference is paired: both sides are measured in the same resamples of patients (evaluation/bootstrap.py).
+The difference is paired: both sides are measured in the same resamples of patients (evaluation/bootstrap.py). Patients are
+drawn without strata: a class of one patient, always drawn, would give its difference no width, and a verdict out of nothing.
 """
 
 import dataclasses
@@ -11,11 +12,14 @@ import polars as pl
 from dxtune.comparing.measures import LOWER_IS_BETTER, MAIN, measure, same_tokens
 from dxtune.comparing.revisions import TRUTH, Side, read
 from dxtune.errors import DataError
-from dxtune.evaluation.assessment import Figures, tidy
+from dxtune.evaluation.assessment import Figures, fitting_bins, sizes, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import SMALLEST_GROUP, by_group, find_groups
+from dxtune.evaluation.subgroups import SMALLEST_GROUP, find_groups
 from dxtune.params import Params
+
+SMALL = {"patients_below_10": 1}
+"""In the place of a count of 1 to 9 patients, and of the figures of so few."""
 
 
 def compare(a: str, b: str, params: Params, intersection: bool = False) -> Figures:
@@ -31,34 +35,39 @@ def compare(a: str, b: str, params: Params, intersection: bool = False) -> Figur
 def compare_sides(a: Side, b: Side, params: Params, intersection: bool = False) -> Figures:
     """The same of what was read."""
     a, b, left_out = pair(a, b, intersection)
-    settings, columns = params.evaluate, params.collect.subgroup_columns
-    labels, notes, main = sorted({*a.labels, *b.labels}), b.notes, MAIN[a.task]
-    sides = {"a": measure(a, labels, settings.calibration_bins), "b": measure(b, labels, settings.calibration_bins)}
-    names = [name for name in sides["a"].statistics if name != "perplexity" or same_tokens(a.notes, b.notes)]
+    settings, columns, notes = params.evaluate, params.collect.subgroup_columns, b.notes
+    labels, bins = sorted({*a.labels, *b.labels}), fitting_bins(notes, settings.calibration_bins)
+    sides = {"a": measure(a, labels, bins), "b": measure(b, labels, bins)}
     groups = find_groups(notes, columns)
-    statistics = {
-        f"{side} {name}": statistic
-        for side, measured in sides.items()
-        for name, statistic in {**measured.statistics, **by_group(groups, measured.statistics[main])}.items()
-    }
-    drawn = bootstrap(statistics, notes["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
-    once = np.ones((1, notes.height))
+
+    def everything(weights: Floats) -> dict[str, Floats]:
+        found = {f"{side} {name}": value for side, own in sides.items() for name, value in own.figures(weights).items()}
+        for number, group in enumerate(groups):
+            found |= {f"{side} group {number}": own.main(weights * group.rows) for side, own in sides.items()}
+        return found
+
+    patients = notes["patient_id"].to_numpy()
+    drawn = bootstrap(everything, patients, settings.bootstrap_resamples, settings.seed)
+    once = everything(np.ones((1, notes.height)))
 
     def of(name: str) -> Figures:
-        own, other = (float(statistics[f"{side} {name}"](once)[0]) for side in sides)
+        own, other = float(once[f"a {name}"][0]), float(once[f"b {name}"][0])
         return difference(own, other, drawn[f"a {name}"], drawn[f"b {name}"], name in LOWER_IS_BETTER)
 
+    names = [key.removeprefix("a ") for key in once if key.startswith("a ") and not key.startswith("a group ")]
+    if not same_tokens(a.notes, b.notes):
+        names.remove("perplexity")
     by_column: dict[str, Figures] = {column: {} for column in columns}
     for number, group in enumerate(groups):
-        enough = notes.filter(group.rows)["patient_id"].n_unique() >= SMALLEST_GROUP
-        by_column[group.column][group.value] = of(f"group_{number}") if enough else {"patients_below_10": 1}
-    figures: Figures = {"a": a.name, "b": b.name, "task": a.task, "subgroup_metric": main}
-    figures |= {"notes": notes.height, "patients": notes["patient_id"].n_unique(), "resamples": settings.bootstrap_resamples}
-    figures |= {"left_out": left_out, "metrics": {name: of(name) for name in names}, "subgroups": by_column}
+        small = group.patients < SMALLEST_GROUP
+        by_column[group.column][group.value] = dict(SMALL) if small else of(f"group {number}")
+    figures: Figures = {"a": a.name, "b": b.name, "task": a.task, "subgroup_metric": MAIN[a.task], **sizes(notes)}
+    figures |= {"resamples": settings.bootstrap_resamples, "left_out": left_out}
+    figures |= {"metrics": {name: of(name) for name in names}, "subgroups": by_column}
     return tidy(figures | flips(notes, sides["a"].right, sides["b"].right))
 
 
-def pair(a: Side, b: Side, intersection: bool) -> tuple[Side, Side, dict[str, dict[str, int]]]:
+def pair(a: Side, b: Side, intersection: bool) -> tuple[Side, Side, dict[str, Figures]]:
     """Both sides with the notes that are in both, in the same order, and how many were left out, why, of how many patients.
 
     Raises DataError where the tasks differ, where no note is in both, and where any is left out without `intersection`.
@@ -89,7 +98,7 @@ def pair(a: Side, b: Side, intersection: bool) -> tuple[Side, Side, dict[str, di
             f"the test sets differ: {counts}. Figures of different notes cannot be paired: with --intersection, the "
             f"{kept.height} notes that are the same in both are compared"
         )
-    left_out = {name: {"notes": rows.height, "patients": rows["patient_id"].n_unique()} for name, rows in left.items()}
+    left_out = {name: sizes(rows) for name, rows in left.items()}
     a, b = (dataclasses.replace(side, notes=side.notes.join(kept, on="note_id").sort("note_id")) for side in (a, b))
     return a, b, left_out
 
@@ -117,7 +126,7 @@ def flips(notes: pl.DataFrame, right_a: Floats, right_b: Floats) -> Figures:
     found: Figures = {}
     for name, mask in alone.items():
         rows = notes.filter(pl.Series(mask))
-        found[name] = {"notes": rows.height, "patients": rows["patient_id"].n_unique(), "note_ids": rows["note_id"].to_list()}
+        found[name] = {**sizes(rows), "note_ids": rows["note_id"].to_list()}
     p = mcnemar(*(int(mask.sum()) for mask in alone.values()))
     return {"flipped": found, "mcnemar_p": p}
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dxtune.comparing.compare import SMALL
 from dxtune.comparing.measures import LOWER_IS_BETTER
 from dxtune.evaluation.subgroups import SMALLEST_GROUP
 
 IDS_SHOWN = 20
-SMALL = {"patients_below_10": 1}
 NOTE = (
     "Difference: {b} less {a} on the same notes, with its 95 % interval over {resamples} resamples of patients. No evidence: "
     "the interval holds 0. Of 20 rows without a real change, about one is called better or worse."
