@@ -116,6 +116,26 @@ def predict(
     typer.echo(Predictor(model).predict([text], None if question is None else [question])[0])
 
 
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Branch, tag, commit or experiment: what is compared with.")] = "main",
+    b: Annotated[str, typer.Argument(help="The same, or workspace: what changed.")] = "workspace",
+    intersection: Annotated[
+        bool, typer.Option("--intersection", help="Where the test sets differ: the notes in both.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program. No counts under 10 patients.")] = False,
+    as_md: Annotated[bool, typer.Option("--md", help="For a pull request. No counts under 10 patients.")] = False,
+) -> None:
+    """Compare two models on the same test notes: each metric, the difference with its interval, and which notes flipped."""
+    if as_json and as_md:
+        raise typer.BadParameter("one of --json and --md")
+    from dxtune import comparing
+    from dxtune.params import load_params
+
+    show = comparing.as_json if as_json else comparing.as_markdown if as_md else comparing.as_text
+    typer.echo(show(comparing.compare(a, b, load_params(), intersection)))
+
+
 @params_app.command("show")
 def params_show() -> None:
     """Print every setting as it is read, one key = value a line."""
