@@ -25,8 +25,8 @@ from dxtune.deid.tokens import Hashes
 from dxtune.deid_training.fill import FAMILIES, Filled, corpus
 
 SEED, COPIES, L2, ROUNDS, UNIT = 13, 10, 0.35, 120, 100
-THRESHOLD = -380
-"""A word is masked from odds of 1 to 45 on: a missed name costs more than a lost word."""
+THRESHOLD = -370
+"""A word is masked from odds of 1 to 40 on: a missed name costs more than a lost word."""
 PHI_WEIGHT = 2.0
 HIDDEN = 0.08
 """The share of words that the lexicon is made to forget in training: so that context counts, not only the lists."""
