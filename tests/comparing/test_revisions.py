@@ -115,6 +115,7 @@ def test_other_tasks_are_read_with_what_was_learnt_on_validation(
     says: dict[str, object] = {
         "probabilities": [[0.1, 0.9], [0.2, 0.3]], "start": [0, 0], "end": [1, 6], "no_answer": [1.0, -1.0],
         "prompt": ["?", "?"], "reference": ["yes", "no"], "cut": [False, False], "nll": [1.0, 2.0], "tokens": [2, 2],
+        "unlike": [0.5, 0.5],
     }  # fmt: skip
     notes = pl.DataFrame({**ids, "text": ["SECRET", "SECRET"], "sex": ["f", None]})
     notes = notes.with_columns(pl.Series(name, targets[name]) for name in TRUTH[task])

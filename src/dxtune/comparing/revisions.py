@@ -41,6 +41,10 @@ class Side:
     settings: dict[str, Any]
 
 
+UNREAD = {"unlike"}
+"""A column of predictions that nothing here looks at: older commits lack it."""
+
+
 def read(name: str, columns: Sequence[str]) -> Side:
     """The side of that name: a branch, tag, commit or experiment, or `workspace`. Of notes, only the columns that are needed.
 
@@ -49,7 +53,7 @@ def read(name: str, columns: Sequence[str]) -> Side:
     """
     revision, paths = _Revision(name), Paths()
     predictions = revision.table(paths.predictions)
-    task = next((task for task in TRUTH if set(records.predictions(task)) <= set(predictions.columns)), None)
+    task = next((task for task in TRUTH if set(records.predictions(task)) - UNREAD <= set(predictions.columns)), None)
     if task is None:
         raise DataError(
             f"{name}: {paths.predictions}: expected the columns of one of {', '.join(TRUTH)}, found "
@@ -58,7 +62,7 @@ def read(name: str, columns: Sequence[str]) -> Side:
     wanted = ["note_id", "patient_id", *TRUTH[task], *(["text"] if task == "question-answering" else []), *columns]
     shards = json.loads(revision.bytes_of(paths.processed / "test" / MANIFEST))["shards"]
     notes = pl.concat([revision.table(paths.processed / "test" / shard, wanted) for shard in shards])
-    made = predictions.select("note_id", "patient_id", "split", *records.OUTPUTS[task])
+    made = predictions.select("note_id", "patient_id", "split", *(name for name in records.OUTPUTS[task] if name not in UNREAD))
     labels = json.loads(revision.bytes_of(paths.processed / "labels.json")) if task in records.LABEL_IDS else []
     learnt = task in ("multilabel", "question-answering")
     settings = json.loads(revision.bytes_of(paths.model / "dxtune.json")) if learnt else {}
