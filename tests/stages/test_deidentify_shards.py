@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 SURE = "Mr. John {} (MRN 441772) came on 3/4/2019 with fever."
 DOUBTFUL = "{} is better."
-NAMES = ["Brightwater", "Quillfeather", "Snow", "Young", "Frost"]
+NAMES = ["Brightwater", "Quillfeather", "Winter", "Young", "Frost"]
 
 
 def frame(texts: list[str], patients: list[str]) -> pl.DataFrame:
@@ -90,25 +90,25 @@ def test_however_the_corpus_is_cut_the_same_comes_out(
 
 
 def test_a_name_is_carried_to_another_shard_and_only_of_its_patient(tmp_path: Path, params_with: Callable[..., Params]) -> None:
-    texts = [SURE.format("Snow"), DOUBTFUL.format("Snow"), DOUBTFUL.format("Snow")]
+    texts = [SURE.format("Winter"), DOUBTFUL.format("Winter"), DOUBTFUL.format("Winter")]
     run(tmp_path, settings(params_with), frame(texts, ["a", "a", "b"]), 1)
     out = shards.read_corpus(tmp_path / "data/deidentified")["text"].to_list()
     audit = shards.read_corpus(tmp_path / "data/deidentification_audit")
     alone = Deidentifier(key.public_key()).deidentify(texts[1:2])
-    assert "Snow" in alone[0], "this note by itself does not say that it is a name"
+    assert "Winter" in alone[0], "this note by itself does not say that it is a name"
     assert out[1:] == [DOUBTFUL.format("[NAME]"), texts[2]]
     assert audit.filter(rule="carried").height == 1
 
 
 def test_a_note_costs_its_shard_and_the_notes_of_its_patient(tmp_path: Path, params_with: Callable[..., Params]) -> None:
-    texts = [DOUBTFUL.format("Snow")] * 20
+    texts = [DOUBTFUL.format("Winter")] * 20
     patients = [f"p{row}" for row in range(20)]
     params = settings(params_with)
     cache = tmp_path / ".cache/shards/deidentify"
     run(tmp_path, params, frame(texts, patients), 4)
     before = {path.name for path in cache.iterdir()}
     assert len(before) == 10, "five shards: found, and replaced"
-    run(tmp_path, params, frame([*texts, SURE.format("Snow")], [*patients, "p1"]), 4)
+    run(tmp_path, params, frame([*texts, SURE.format("Winter")], [*patients, "p1"]), 4)
     new = {path.name for path in cache.iterdir()} - before
     assert len(new) == 4, "the new shard: found and replaced; that of p1: carried and replaced"
     out = shards.read_corpus(tmp_path / "data/deidentified")["text"].to_list()

@@ -39,7 +39,7 @@ WORDS_ARE_NO_CODES = 300
 """What letters that touch no digit must be surer of to be part of a code."""
 SURE = 200
 """How far above the threshold a name must be to be carried to the other notes of its patient."""
-CARRIED = 600
+CARRIED = 700
 """How far below the threshold the context of a carried name may be: "Foley catheter" in the notes of Mr. Foley is kept."""
 _SCORED = np.array([NUMBER[kind] for kind in scorer.KINDS], np.uint8)
 
