@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import ks_2samp
+from sklearn.metrics import roc_auc_score
 
-from dxtune.corpus.drift import label_psi, length_ks, split_auc
+from dxtune.corpus.drift import area_under_curve, label_psi, length_ks, split_auc
 from dxtune.corpus.label_errors import find_label_errors
 from dxtune.corpus.leaks import find_leaks, wilson_lower
 from dxtune.corpus.profile import exclusions, table_one
@@ -78,6 +79,12 @@ def test_drift_of_labels_and_lengths() -> None:
     draw = np.random.default_rng(0)
     for one, other in ((draw.integers(0, 30, 50), draw.integers(5, 40, 80)), (draw.integers(0, 3, 40), draw.integers(0, 3, 7))):
         assert length_ks(pl.Series(one), pl.Series(other)) == pytest.approx(ks_2samp(one, other).statistic, abs=1e-6)
+
+
+def test_area_under_the_curve_is_that_of_scikit_learn() -> None:
+    scores = np.random.default_rng(0).integers(0, 9, 60).astype(float)
+    classes = np.arange(60) % 3 == 0
+    assert area_under_curve(scores[classes], scores[~classes]) == pytest.approx(roc_auc_score(classes, scores))
 
 
 def test_classifier_tells_splits_of_other_words_and_not_those_of_the_same() -> None:

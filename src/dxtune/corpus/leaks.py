@@ -64,7 +64,7 @@ def _said(texts: pl.Series) -> tuple[Ints, Ints, pl.Series]:
 
     Tokens in fewer than MIN_PATIENTS texts are left out: that few patients can have them, and they are most of all.
     """
-    words = texts.str.to_lowercase().str.extract_all(WORD).to_frame("word").with_row_index("row").explode("word").drop_nulls()
+    words = split_words(texts).to_frame("word").with_row_index("row").explode("word").drop_nulls()
     often = words["word"].value_counts().filter(pl.col("count") >= MIN_PATIENTS)["word"].sort()
     number = words["word"].cast(pl.Enum(often), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
     row, size = words["row"].to_numpy().astype(np.int64), len(often) + 1
@@ -82,6 +82,15 @@ def _said(texts: pl.Series) -> tuple[Ints, Ints, pl.Series]:
     word, after = np.divmod(token[first[kept]], size)
     names = often.gather(word) + pl.concat([pl.Series([""]), " " + often]).gather(after)
     return row[np.repeat(kept, count)], np.repeat(np.arange(int(kept.sum())), count[kept]), names
+
+
+def split_words(texts: pl.Series) -> pl.Series:
+    """The words of each text, in small letters: no numbers, no single letters.
+
+    >>> split_words(pl.Series(["BP 120/80, no edema"])).to_list()
+    [['bp', 'no', 'edema']]
+    """
+    return texts.str.to_lowercase().str.extract_all(WORD)
 
 
 def wilson_lower(share: np.ndarray, count: np.ndarray | Sequence[int], z: float = 1.959964) -> np.ndarray:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -121,14 +122,23 @@ def table(names: Iterable[str], texts: Sequence[str], done: Deidentified, engine
 
     confidence: 1 where a pattern or a structured column says so, else the logistic of the scorer's margin.
     """
-    rows = [
-        (name, start, end, kind, RULES[rule], _confidence(rule, margin), engine.digest(kind, text[start:end].lower()))
-        for name, text, spans, reasons in zip(names, texts, done.spans, done.reasons, strict=True)
-        for (start, end, kind), (rule, margin) in zip(spans, reasons, strict=True)
-    ]
-    return pl.DataFrame(rows, schema=records.AUDIT, orient="row")
+    spans = [span for some in done.spans for span in some]
+    why = [reason for some in done.reasons for reason in some]
+    values = (text[span.start : span.end].lower() for text, some in zip(texts, done.spans, strict=True) for span in some)
+    digest = cache(engine.digest)  # a patient's name comes again and again
+    columns = {
+        "note_id": [name for name, some in zip(names, done.spans, strict=True) for _ in some],
+        "start": [span.start for span in spans],
+        "end": [span.end for span in spans],
+        "type": [span.type for span in spans],
+        "rule": [RULES[rule] for rule, _ in why],
+        "confidence": [_confidence(*each) for each in why],
+        "value": [digest(span.type, value) for span, value in zip(spans, values, strict=True)],
+    }
+    return pl.DataFrame(columns, schema=records.AUDIT)
 
 
+@cache
 def _confidence(rule: int, margin: int) -> float:
     if RULES[rule] in ("grammar", "known"):
         return 1.0

@@ -1,7 +1,5 @@
 """Deidentifier: finds protected health information and replaces it with typed placeholders, or with surrogates."""
 
-import hashlib
-import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +9,7 @@ import numpy as np
 from dxtune.deid import engine
 from dxtune.deid.carried import Shared
 from dxtune.deid.key import fingerprint_of
+from dxtune.deid.keyed import Keyed
 from dxtune.deid.spans import Span, Triple, placeholder, replace
 from dxtune.deid.surrogates import Surrogates, words_of
 from dxtune.deid.tokens import Ints
@@ -50,6 +49,7 @@ class Deidentifier:
         voter: Voter | None = None,
     ) -> None:
         self._key, self.style, self.dates, self.voter = key, style, dates, voter
+        self._keyed = Keyed(key)
 
     def spans(self, text: str) -> list[Span]:
         """What to mask in a note by itself: sorted spans inside the text, none overlapping."""
@@ -104,8 +104,7 @@ class Deidentifier:
 
     def digest(self, kind: str, value: str) -> str:
         """A keyed hash of a value, 16 hexadecimal digits: equal values can be told to be equal, and nothing else."""
-        message = f"{kind}\0{value}".encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, message, hashlib.sha256).hexdigest()[:16]
+        return self._keyed.digest(kind, value)[:8].hex()
 
     @property
     def key_fingerprint(self) -> str:

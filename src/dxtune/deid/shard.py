@@ -1,7 +1,8 @@
 """De-identification shard by shard: find, carry, replace. Functions for map_shards; each note comes out as from one batch.
 
 find_shard looks at the notes of a shard by themselves, carry_shard once more at those whose patients have names elsewhere that
-they may hold, replace_shard writes. Until a text is final none is kept: the first two give offsets and keyed hashes alone.
+they may hold, replace_shard writes and scans what it wrote. Until a text is final none is kept: the first two give offsets and
+keyed hashes alone.
 """
 
 from functools import lru_cache, partial
@@ -54,8 +55,7 @@ def make_engine(how: How) -> Deidentifier:
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
     """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
 
-    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers. Raises LeakageError
-    where something would be left.
+    Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers.
     """
     raw = as_documents(raw)
     found, table, shared, taken = _look(how, raw, None)
@@ -103,8 +103,8 @@ def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.
             if audit.structured_left(text, some, writers[row](text, some)):  # by chance: drawn again, and for itself
                 own = words_of(text[start:end] for start, end, _ in some)
                 writers[row] = partial(Surrogates(how.key, how.dates, words | own).replace, patient=patient)
-        clean = [write(text, some) for write, text, some in zip(writers, texts, spans, strict=True)]
-        _check(how, documents, Deidentified(clean, spans, []))
+    clean = [write(text, some) for write, text, some in zip(writers, texts, spans, strict=True)]
+    _check(how, documents, Deidentified(clean, spans, []))
     return Result({"records": pseudonymous(raw, write_fields(raw, spans, writers), how)}, {})
 
 
@@ -125,7 +125,8 @@ def pseudonymous(raw: pl.DataFrame, clean: dict[str, list[Any]], how: How) -> pl
 def spans_of(engine: Deidentifier, raw: pl.DataFrame, table: pl.DataFrame) -> list[list[Span]]:
     """The spans of each note, as the audit table has them."""
     spans: dict[str, list[Span]] = {engine.pseudonym("note", value): [] for value in raw["note_id"]}
-    for note, start, end, kind in table.select("note_id", "start", "end", "type").iter_rows():
+    columns = [table[name].to_list() for name in ("note_id", "start", "end", "type")]
+    for note, start, end, kind in zip(*columns, strict=True):
         if note in spans:
             spans[note].append(Span(start, end, kind))
     return list(spans.values())
@@ -136,11 +137,11 @@ def _look(how: How, raw: pl.DataFrame, foreign: pl.DataFrame | None) -> tuple[De
     engine, shared = make_engine(how), Shared(how.key, foreign)
     texts, patients, known = raw["text"].to_list(), raw["patient_id"].to_list(), _known(how, raw)
     taken: list[str] = []
-    if how.style == "placeholder":
+    if engine.voter is not None and how.style == "placeholder":  # asked again until nothing more is found
         found = engine.examine(texts, patients, known, shared)
-        _check(how, raw, found)
     else:
         found = Deidentified([], *engine.find(texts, patients, known, shared))
+    if how.style == "surrogate":
         inside = words_of(text[a:b] for text, some in zip(texts, found.spans, strict=True) for a, b, _ in some)
         taken = sorted(engine.digest("word", word) for word in inside & POOL)
     names = [engine.pseudonym("note", value) for value in raw["note_id"]]

@@ -11,9 +11,10 @@ import unicodedata
 from collections.abc import Iterable, Sequence, Set
 from datetime import timedelta
 from string import digits
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from dxtune.deid import surrogate_names as names
+from dxtune.deid.keyed import Keyed
 from dxtune.deid.spans import Triple
 from dxtune.deid.surrogate_names import shift, year
 
@@ -31,13 +32,9 @@ _TELLING = re.compile(r"[^\W\d_]{3,}|[0-9]{5,}")
 
 
 class _Owner(NamedTuple):
-    """What the surrogates of a patient are drawn with, how far the dates move, and the names that were drawn.
+    """What the surrogates of a patient are drawn with, how far the dates move, and the names that were drawn."""
 
-    inner, outer: SHA-256 once it has read the key of HMAC (RFC 2104) for its two halves: three times as fast as hmac.digest.
-    """
-
-    inner: Any
-    outer: Any
+    keyed: Keyed
     offset: timedelta
     names: dict[str, str]
 
@@ -95,7 +92,7 @@ class Surrogates:
             key = hmac.digest(self._key, b"surrogates\0" + patient.encode("utf-8", "surrogatepass"), "sha256")
             weeks = int.from_bytes(hmac.digest(key, b"weeks", "sha256")[:4], "big") % 104
             offset = timedelta(weeks=weeks - 52 if weeks < 52 else weeks - 51)
-            owner = self._owners[patient] = _Owner(*_halves(key), offset, {})
+            owner = self._owners[patient] = _Owner(Keyed(key), offset, {})
         new = self._make(owner, kind, value) if any(map(str.isalnum, value)) else value
         self._cache[patient, kind, value] = new
         return new
@@ -176,7 +173,7 @@ class Surrogates:
 
     def _pick(self, owner: _Owner, kind: str, word: str, pool: str) -> str:
         """Another word than `word`: from a table, or invented where the corpus holds most of that."""
-        digest = _digest(owner, kind, word)
+        digest = owner.keyed.digest(kind, word)
         for place in range(0, 32, 4):
             table = names.POOLS[pool] if place < 24 else names.INVENTED
             name = table[int.from_bytes(digest[place : place + 4], "big") % len(table)]
@@ -217,30 +214,13 @@ def _scrambled(owner: _Owner, kind: str, value: str, turn: int = 0) -> str:
     """Each letter and digit as another one; the marks between them make no difference and stay."""
     value = _to_ascii(value)
     bare = "".join(filter(str.isalnum, value)).lower()
-    digest = _digest(owner, kind, f"{bare}\0{turn}" if turn else bare)
+    digest = owner.keyed.digest(kind, f"{bare}\0{turn}" if turn else bare)
     stream = iter(digest if len(bare) <= len(digest) else hashlib.shake_256(digest).digest(len(bare)))
     return "".join([names.OTHER[c][next(stream)] if c in names.OTHER else c for c in value])
 
 
-def _halves(key: bytes) -> tuple[Any, Any]:
-    """SHA-256 after the first block of the inner and of the outer half of HMAC with a key of up to 64 bytes (RFC 2104)."""
-    padded = key.ljust(64, b"\0")
-    return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))
-
-
-_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-
-
-def _digest(owner: _Owner, kind: str, value: str) -> bytes:
-    """HMAC-SHA256 of a value with the key of its owner."""
-    inner, outer = owner.inner.copy(), owner.outer.copy()
-    inner.update(f"{kind}\0{value}".encode("utf-8", "surrogatepass"))
-    outer.update(inner.digest())
-    return bytes(outer.digest())
-
-
 def _draw(owner: _Owner, kind: str, value: str) -> int:
-    return int.from_bytes(_digest(owner, kind, value.lower())[:8], "big")
+    return int.from_bytes(owner.keyed.digest(kind, value.lower())[:8], "big")
 
 
 def _plain(word: str) -> str:

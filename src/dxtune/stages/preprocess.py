@@ -7,6 +7,7 @@ Rows in = notes in the three splits + quarantined + duplicates.
 """
 
 import shutil
+import sys
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -77,6 +78,10 @@ def run(params: Params, paths: Paths) -> None:
     patients = pl.concat(
         [shards.read_columns(work / "narrow", ["note_id", "patient_id"]), short.select("note_id", "patient_id")]
     )
+    proof = ", ".join(
+        f"{metrics[f'shared_{name}']} {name.replace('_', ' ')}" for name in ("patients", "texts", "near_duplicates")
+    )
+    print(f"preprocess: shared between splits: {proof}", file=sys.stderr)  # noqa: T201
     shards.write_text(table_one(notes, subgroups).write_csv(), paths.metrics / "plots/participants.csv")
     shards.write_text(exclusions(quarantine, decisions.dropped, patients).write_csv(), paths.metrics / "plots/exclusions.csv")
     shutil.rmtree(work)
