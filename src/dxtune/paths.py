@@ -81,4 +81,4 @@ class Paths:
         """Of training, a folder a run, never tracked. A queued experiment's outlive its own folder, under its name."""
         everywhere = self.project / ".cache/checkpoints"
         queued = self.project.resolve() != self.root.resolve()
-        return everywhere / os.environ["DVC_EXP_NAME"] if queued else everywhere
+        return everywhere / os.environ.get("DVC_EXP_NAME", "") if queued else everywhere

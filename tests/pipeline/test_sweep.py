@@ -40,8 +40,8 @@ def wait_for(words: str, log: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_trials_are_experiments_and_a_stopped_sweep_goes_on(tokenized: Project) -> None:
-    command = sweep("-S", "train.epochs=12", "--trials", "2")
+def test_a_trial_is_an_experiment_and_a_stopped_sweep_goes_on(tokenized: Project) -> None:
+    command = sweep("-S", "train.epochs=12", "--trials", "1")
     log = tokenized.root / ".cache/sweeps/sweep-000.log"
     process = subprocess.Popen(command, cwd=tokenized.root, env=tokenized.environment())
     wait_for("train: epoch 2:", log, process)
@@ -52,19 +52,22 @@ def test_trials_are_experiments_and_a_stopped_sweep_goes_on(tokenized: Project) 
     output = tokenized.run(*command)
     assert "train: epoch 12:" in log.read_text() and "train: epoch 1:" not in log.read_text(), "gone on from a checkpoint"
     assert left_behind(tokenized) == [] and tokenized.run("git", "status", "--porcelain") == ""
-    best, other = rows(tokenized)
-    assert {best["experiment"], other["experiment"]} == {"sweep-000", "sweep-001"}
-    assert best["validation_macro_f1"] >= other["validation_macro_f1"] and best["state"] == other["state"] == "finished"
-    assert best["epochs"] == other["epochs"] == "12"
-    assert f"dvc exp apply {best['experiment']}\n  dvc repro" in output and f"train.lr = {best['train.lr']}" in output
-    assert all(name in tokenized.run("dvc", "exp", "list") for name in ("sweep-000", "sweep-001"))
+    [best] = rows(tokenized)
+    assert (best["experiment"], best["state"], best["epochs"]) == ("sweep-000", "finished", "12")
+    assert "dvc exp apply sweep-000\n  dvc repro" in output and f"train.lr = {best['train.lr']}" in output
+    assert "sweep-000" in tokenized.run("dvc", "exp", "list")
     again = tokenized.run(*command)
-    assert again.startswith("best of 2 trials") and output.endswith(again), "there are enough trials"
+    assert again.startswith("best of 1 trials (1 finished): sweep-000") and output.endswith(again), "there are enough trials"
 
-    tokenized.run("dvc", "exp", "apply", best["experiment"], code=255)  # of reports/, which no stage has made yet
+    tokenized.run("dvc", "exp", "apply", "sweep-000", code=255)  # of reports/, which no stage has made yet
     assert f"lr: {best['train.lr']}" in (tokenized.root / "params.yaml").read_text()
     assert (tokenized.root / "models/final/model.safetensors").is_file()
-    assert tokenized.repro("--dry") == ["evaluate", "report"], "the test split is read now, and not before"
+    unknown = tokenized.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/sweep-000").strip()
+    tokenized.run("git", "update-ref", unknown.replace("sweep-000", "other-000"), unknown)
+    assert tokenized.repro("--dry", "evaluate") == ["evaluate"], "the test split is read now, and not before"
+    tokenized.run("git", "reset", "--quiet", "--hard")
+    said = tokenized.run(*sweep("--trials", "1", "--name", "other"), code=1)
+    assert "there is an experiment other-000 of an earlier sweep" in said and "dvc exp remove other-000" in said
 
 
 def test_a_trial_below_the_median_is_stopped_in_the_middle(tokenized: Project) -> None:
@@ -76,13 +79,15 @@ def test_a_trial_below_the_median_is_stopped_in_the_middle(tokenized: Project) -
     space = {"train.lr": RATES, "train.patience": LONG, "train.epochs": LONG}
     for number in range(5):
         params = {"train.lr": 2e-3 + number * 1e-4, "train.patience": 30, "train.epochs": 30}
-        made = optuna.create_trial(params=params, distributions=space, value=0.9, intermediate_values={1: 0.9})
+        made = optuna.create_trial(params=params, distributions=space, value=0.9 + number / 100, intermediate_values={1: 0.9})
         study.add_trial(made)
     output = tokenized.run(*sweep("-S", "train.epochs=30", "--trials", "6", "--name", "p"))
     assert "p-005: pruned after epoch 1: validation_macro_f1 0." in output
     log = (tokenized.root / ".cache/sweeps/p-005.log").read_text()
     assert "train: epoch 1:" in log and "train: epoch 30:" not in log
     assert [row["state"] for row in rows(tokenized, "p")] == ["finished"] * 5 + ["pruned"]
+    assert [row["experiment"] for row in rows(tokenized, "p")] == [f"p-00{number}" for number in (4, 3, 2, 1, 0, 5)]
+    assert output.splitlines()[-7].startswith("best of 6 trials (5 finished, 1 pruned): p-004, validation_macro_f1 0.9400")
     begun = tokenized.run(*sweep("-S", "train.epochs=[30,31]", "--name", "p"), code=1)
     assert "the sweep p of this commit was begun with another train.epochs" in begun
     assert "p-005" not in tokenized.run("dvc", "exp", "list") and left_behind(tokenized) == []

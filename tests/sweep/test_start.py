@@ -61,11 +61,15 @@ def test_without_optuna_it_says_what_to_install(paths: Paths, monkeypatch: pytes
 
 def test_the_metrics_are_those_that_the_tasks_give_and_the_first_is_the_one_that_counts() -> None:
     one = {"note_id": ["a", "b"]}
+    spans = {"answer_start": [0, 0], "answer_end": [5, 5], "start_token": [1, 1], "end_token": [1, 1]}
+    spans |= {"starts": [[-1, 0]] * 2, "ends": [[-1, 5]] * 2}
     tables = {
         "classification": (pl.DataFrame({**one, "label_id": [0, 1]}), np.eye(2)),
         "multilabel": (pl.DataFrame({**one, "label_ids": [[0], [1]]}), np.eye(2)),
+        "question-answering": (pl.DataFrame({**one, **spans}), np.zeros((2, 2, 2))),
         "generation": (pl.DataFrame(one), np.ones((2, 2))),
     }
+    assert tables.keys() == METRICS.keys()
     for task, (table, logits) in tables.items():
         found = find_task(task).scorer(table)(logits)
         assert list(found)[: len(METRICS[task])] == list(METRICS[task]), task

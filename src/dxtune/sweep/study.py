@@ -102,14 +102,18 @@ class Sweep:
         from optuna import Trial
         from optuna.samplers import TPESampler
 
-        for left in study.trials:
-            if STATES[left.state.name] == "stopped":
-                return Trial(study, left._trial_id)
-        begun = sum(STATES[trial.state.name] != "planned" for trial in study.trials)
-        if begun >= trials:
+        begun = [trial for trial in study.trials if STATES[trial.state.name] != "planned"]
+        stopped = [trial for trial in begun if STATES[trial.state.name] == "stopped"]
+        if not stopped and len(begun) >= trials:
             return None
-        study.sampler = TPESampler(seed=(self.seed * 10_007 + begun) % 2**32)
-        return study.ask(self.space)
+        number = stopped[0].number if stopped else len(begun)
+        study.sampler = TPESampler(seed=(self.seed * 10_007 + number) % 2**32)
+        if not stopped:
+            return study.ask(self.space)
+        trial = Trial(study, stopped[0]._trial_id)
+        for key, each in self.space.items():  # all chosen already, unless it was stopped in between
+            trial._suggest(key, each)
+        return trial
 
     def _try(self, study: "Study", trial: "Trial") -> Iterator[str]:
         """Lines about one trial; afterwards the study knows how it ended."""
