@@ -1,19 +1,24 @@
-"""Training speed and quality: the textbook recipe beside ours, in one run, on the same notes, machine and epochs.
+"""Training speed and quality: the textbook recipe, transformers' own best flags, and ours, in one run on the same notes.
 
-    python benchmarks/training_speed.py                  # speed, and both macro-F1: the textbook takes 12 minutes an epoch
-    python benchmarks/training_speed.py --quality-epochs 0 --rounds 3    # speed alone; about 4 minutes
+    python benchmarks/training_speed.py                  # speed, and each macro-F1: the textbook takes 12 minutes an epoch
+    python benchmarks/training_speed.py --quality-epochs 0 --rounds 3    # speed alone; about 6 minutes
 
-Textbook: pad every note to 512 tokens, fp32, transformers' Trainer with its defaults (dropout 0.1, batches of 8 in random
-order) and AutoModelForSequenceClassification. Ours: what the stage `train` does, with the settings of params.yaml.
+textbook: pad every note to 512 tokens, fp32, transformers' Trainer with its defaults (dropout 0.1, batches of 8 in random
+order) and AutoModelForSequenceClassification. flags: the same model and Trainer with the flags that help on this machine: notes
+grouped by length and padded to the longest of a batch, bf16 autocast, fused AdamW, our batch size. flags, no dropout: also the
+model's dropout at 0, which is no flag but a line. ours: what the stage `train` does, with the settings of params.yaml.
 
-Speed is measured in rounds that take turns (textbook, ours, textbook, ...), each a new process over the same notes, because
-the machine may be shared: the median of the ratios counts. The clock runs inside optimiser steps; the whole training, with
-the fit of the head, validation and checkpoints, is timed in the second part. Quality is macro-F1 on the test split after whole
-runs with as many epochs each. Needs the outputs of `dvc repro tokenize`.
+Speed is measured in rounds that take turns (textbook, flags, ours, textbook, ...), each a new process over the same notes,
+because the machine may be shared: the median of the ratios counts. The clock runs inside optimiser steps; the whole training,
+with the fit of the head, validation and checkpoints, is timed in the second part. Quality is macro-F1 on the test split after
+whole runs with as many epochs each. Peak: of the process, its memory; of the processor, the bf16 (or fp32) matrix products of
+4 * 512 rows that torch can do in a second, of which a step's own (6 operations for each weight and token, and attention's) are
+a share. Where the rest goes: torch's profile of ours. Needs the outputs of `dvc repro tokenize`.
 """
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +41,7 @@ from dxtune.training.machine import prepare, resolve_precision
 from dxtune.training.trainer import StepClock
 
 PAD_TO = 512
+RECIPES = ("textbook", "flags", "flags, no dropout", "ours")
 
 
 @dataclass
@@ -47,35 +53,48 @@ class Run:
     macro_f1: float | None = None
 
 
-def textbook(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: int) -> Run:
-    """The recipe of most tutorials."""
+def transformers_own(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: int) -> Run:
+    """The recipe of most tutorials, or the same with the flags that help."""
     import torch
     from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments, set_seed
 
     torch.set_num_threads(params.train.threads)
     set_seed(params.train.seed)
     base = find_base_model(params.model)
-    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=classes, dtype=torch.float32)
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0} if recipe == "flags, no dropout" else {}
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=classes, dtype=torch.float32, **none)
     pad_id = pad_token_id(base)
+    flags: dict[str, Any] = {}
+    if recipe != "textbook":
+        flags = {
+            "per_device_train_batch_size": params.train.batch_size,
+            "train_sampling_strategy": "group_by_length",
+            "bf16": resolve_precision(params.train.precision) == "bf16",
+            "optim": "adamw_torch_fused",
+        }
 
-    def padded(frame: pl.DataFrame) -> list[dict[str, Any]]:
-        rows = []
-        for ids, label in frame.select("input_ids", "label_id").iter_rows():
-            rest = PAD_TO - len(ids)
-            rows.append({"input_ids": ids + [pad_id] * rest, "attention_mask": [1] * len(ids) + [0] * rest, "labels": label})
-        return rows
+    def rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+        return [{"input_ids": ids, "labels": label} for ids, label in frame.select("input_ids", "label_id").iter_rows()]
+
+    def collate(some: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        longest = PAD_TO if recipe == "textbook" else max(len(row["input_ids"]) for row in some)
+        ids = [row["input_ids"] + [pad_id] * (longest - len(row["input_ids"])) for row in some]
+        mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in some]
+        return {name: torch.tensor(value) for name, value in
+                (("input_ids", ids), ("attention_mask", mask), ("labels", [row["labels"] for row in some]))}  # fmt: skip
 
     with TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, num_train_epochs=epochs, use_cpu=True, save_strategy="no", disable_tqdm=True, report_to="none"
+            folder, num_train_epochs=epochs, use_cpu=True, save_strategy="no", disable_tqdm=True, report_to="none", **flags
         )
         clock = StepClock()
-        trainer = Trainer(model=model, args=arguments, train_dataset=padded(splits["train"]), callbacks=[clock])
+        trainer = Trainer(model, arguments, train_dataset=rows(splits["train"]), data_collator=collate, callbacks=[clock])
         started = time.perf_counter()
         trainer.train()
         run = Run(clock.seconds, time.perf_counter() - started)
         if "test" in splits:
-            output = trainer.predict(padded(splits["test"]))
+            trainer.args.train_sampling_strategy = "random"  # by length, predict gives its rows back in another order
+            output = trainer.predict(rows(splits["test"]))
             run.macro_f1 = macro_f1(output.label_ids, softmax(output.predictions))
     return run
 
@@ -109,7 +128,7 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
     return run
 
 
-def measure(recipe: str, notes: int | None, epochs: int) -> dict[str, float | None]:
+def measure(recipe: str, notes: int | None, epochs: int) -> dict[str, Any]:
     """One recipe in a process of its own: ms per example, and macro-F1 where whole splits are used (notes is None)."""
     command = [sys.executable, __file__, "--child", recipe, "--notes", str(notes or 0), "--epochs", str(epochs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -127,10 +146,48 @@ def child(recipe: str, notes: int, epochs: int) -> None:
     else:
         splits |= {name: read_corpus(paths.tokens / name) for name in ("validation", "test")}
     classes = len(json.loads((paths.tokens / "labels.json").read_text(encoding="utf-8")))
-    run = {"textbook": textbook, "ours": ours}[recipe](params, splits, classes, epochs)
+    if recipe == "profile":
+        profile(params, splits, classes)
+        return
+    make = ours if recipe == "ours" else partial(transformers_own, recipe)
+    run = make(params, splits, classes, epochs)
     ms = 1000 / (splits["train"].height * epochs)
-    tokens = int(splits["train"]["length"].sum()) / splits["train"].height
-    print(json.dumps({"ms": ms * run.steps_s, "whole_ms": ms * run.whole_s, "macro_f1": run.macro_f1, "tokens": tokens}))
+    lengths = splits["train"]["length"].to_numpy().astype(float)
+    figures = {"ms": ms * run.steps_s, "whole_ms": ms * run.whole_s, "macro_f1": run.macro_f1, "tokens": lengths.mean()}
+    figures |= {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)}
+    if recipe == "ours":
+        config = json.loads((find_base_model(params.model) / "config.json").read_text(encoding="utf-8"))
+        layers, hidden, inner = (config[name] for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
+        weights = layers * (4 * hidden * hidden + 2 * hidden * inner)
+        products = 6 * weights * lengths + 3 * layers * 4 * hidden * lengths**2
+        figures["of_peak"] = float(products.sum()) * epochs / run.steps_s / matmul_peak(params)
+    print(json.dumps(figures))
+
+
+def matmul_peak(params: Params) -> float:
+    """Operations a second of the largest products that a step has: rows of four long notes, a layer's inner weights."""
+    import torch
+
+    kind = torch.bfloat16 if resolve_precision(params.train.precision) == "bf16" else torch.float32
+    left, right = torch.randn(2048, 384, dtype=kind), torch.randn(384, 1536, dtype=kind)
+    seconds = []
+    for _ in range(200):
+        started = time.perf_counter()
+        left @ right
+        seconds.append(time.perf_counter() - started)
+    return 2.0 * 2048 * 384 * 1536 / statistics.median(seconds)
+
+
+def profile(params: Params, splits: dict[str, pl.DataFrame], classes: int) -> None:
+    """Prints where the time of ours goes."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as torch_profile
+
+    with torch_profile(activities=[ProfilerActivity.CPU]) as made:
+        ours(params, splits, classes, 1)
+    events = sorted(made.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    every = sum(event.self_cpu_time_total for event in events)
+    print("".join(f"  {event.key[:44]:<46}{event.self_cpu_time_total / every:6.1%}\n" for event in events[:12]), end="")
 
 
 def main() -> None:
@@ -145,22 +202,24 @@ def main() -> None:
         child(arguments.child, arguments.notes, arguments.epochs)
         return
 
-    rounds = [
-        {name: measure(name, arguments.notes, arguments.epochs) for name in ("textbook", "ours")}
-        for _ in range(arguments.rounds)
-    ]
+    rounds = [{name: measure(name, arguments.notes, arguments.epochs) for name in RECIPES} for _ in range(arguments.rounds)]
     tokens = rounds[0]["ours"]["tokens"]
-    print(f"{arguments.notes} notes a round of {tokens:.0f} tokens; ms per example in a step, median of {arguments.rounds}:")
-    for name in ("textbook", "ours"):
-        print(f"  {name:<9}{statistics.median(each[name]['ms'] for each in rounds):8.1f}")
-    ratios = [each["textbook"]["ms"] / each["ours"]["ms"] for each in rounds]
-    print(f"ours is {statistics.median(ratios):.1f} times as fast (rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)})")
+    print(f"{arguments.notes} notes a round of {tokens:.0f} tokens; in a step, median of {arguments.rounds}:")
+    print(f"  {'':<20}{'ms per example':>16}{'tokens a second':>18}{'peak memory, GB':>18}{'ours is faster':>16}")
+    for name in RECIPES:
+        ms, memory = (statistics.median(each[name][figure] for each in rounds) for figure in ("ms", "peak_gb"))
+        ratios = [each[name]["ms"] / each["ours"]["ms"] for each in rounds]
+        print(f"  {name:<20}{ms:16.1f}{1000 * tokens / ms:18,.0f}{memory:18.2f}{statistics.median(ratios):10.1f} times"
+              f"   rounds: {', '.join(f'{ratio:.1f}' for ratio in ratios)}")  # fmt: skip
+    share = statistics.median(each["ours"]["of_peak"] for each in rounds)
+    print(f"ours does matrix products at {share:.0%} of the processor's measured peak. Where its time goes:")
+    subprocess.run([sys.executable, __file__, "--child", "profile", "--notes", str(arguments.notes)], check=True)
     epochs = load_params().train.epochs if arguments.quality_epochs is None else arguments.quality_epochs
     if epochs:
-        whole = {name: measure(name, None, epochs) for name in ("textbook", "ours")}
+        whole = {name: measure(name, None, epochs) for name in RECIPES}
         print(f"test macro-F1 after {epochs} epochs on all training notes, and the time of the whole training:")
         for name, each in whole.items():
-            print(f"  {name:<9}{each['macro_f1']:8.3f}   {each['whole_ms']:8.1f} ms per example")
+            print(f"  {name:<20}{each['macro_f1']:8.3f}   {each['whole_ms']:8.1f} ms per example")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import polars as pl
 
 from dxtune.deid.tokens import Hashes, Ints
 
-TAGS = {"look": pl.UInt16, "patient": pl.UInt64, "tag": pl.UInt64, "sure": pl.Boolean}
-"""One row a word of a patient: a sure name, or (sure: false) a word that would be masked if it were one elsewhere. look: at
-which look at the notes, ROUND for each turn of the votes."""
+NAMES = {"look": pl.UInt16, "patient": pl.UInt64, "tag": pl.UInt64}
+"""One row a word of a patient that is surely a name. look: at which look at the notes, ROUND for each turn of the votes."""
+ASKED = {"patient": pl.UInt64, "tag": pl.UInt64}
+"""One row a word of a patient that would be masked, at the first look, if it were a name elsewhere; ordered by tag."""
 ROUND = 256
 Mask = npt.NDArray[np.bool_]
 
@@ -53,7 +54,7 @@ def _turn(value: Hashes, bits: int) -> Hashes:
 class Shared:
     """The names that the notes at hand share with other notes of their patients, elsewhere: those that came in, those found.
 
-    key: of de-identification. foreign: TAGS without `sure`, the names from elsewhere.
+    key: of de-identification. foreign: NAMES from elsewhere.
     """
 
     def __init__(self, key: bytes, foreign: pl.DataFrame | None = None) -> None:
@@ -64,7 +65,8 @@ class Shared:
             by_look = foreign.partition_by("look", as_dict=True)
             self._foreign = {int(str(look)): part["tag"].to_numpy() for (look,), part in by_look.items()}
             self._patients = {int(str(look)): part["patient"].to_numpy() for (look,), part in by_look.items()}
-        self._found: list[pl.DataFrame] = []
+        self._names: list[tuple[int, Hashes, Hashes]] = []
+        self._asked: list[tuple[Hashes, Hashes]] = []
         self.round = 0
 
     def of(self, patients: Sequence[int]) -> "Names":
@@ -78,11 +80,14 @@ class Shared:
 
     def exchange(self, look: int, sure: tuple[Hashes, Hashes], others: tuple[Hashes, Hashes]) -> Mask:
         """Which of the other words are names elsewhere; all are noted. Each: patients' tags, and hashes of words."""
-        tags = [siphash(self._key, *pair) for pair in (sure, others)]
-        for (patients, _), tag, kind in zip((sure, others), tags, (True, False), strict=True):
-            columns = {"look": pl.lit(look, pl.UInt16), "sure": pl.lit(kind)}
-            self._found.append(pl.DataFrame({"patient": patients, "tag": tag}).unique().with_columns(**columns).select(*TAGS))
-        return np.isin(tags[1], self._foreign.get(look, tags[1][:0]))
+        foreign = self._foreign.get(look)
+        self._names.append((look, sure[0], siphash(self._key, *sure)))
+        if look and foreign is None:
+            return np.zeros(len(others[0]), bool)
+        tags = siphash(self._key, *others)
+        if look == 0:
+            self._asked.append((others[0], tags))
+        return np.isin(tags, foreign) if foreign is not None else np.zeros(len(tags), bool)
 
     def waiting(self, look: int, patients: Hashes) -> Mask:
         """Which patients have names that came in for this look, or a later one of this turn."""
@@ -90,9 +95,18 @@ class Shared:
         some = [tags for number, tags in self._patients.items() if look <= number < end]
         return np.isin(patients, np.concatenate(some)) if some else np.zeros(len(patients), bool)
 
-    def tags(self) -> pl.DataFrame:
-        """What was found, TAGS, sorted."""
-        return pl.concat([pl.DataFrame(schema=TAGS), *self._found]).unique().sort(*TAGS)
+    def names(self) -> pl.DataFrame:
+        """The sure names that were found, NAMES, sorted."""
+        parts = [
+            pl.DataFrame({"look": np.full(len(tags), look, np.uint16), "patient": owner, "tag": tags}, schema=NAMES)
+            for look, owner, tags in self._names
+        ]
+        return pl.concat(parts or [pl.DataFrame(schema=NAMES)]).unique().sort(*NAMES)
+
+    def asked(self) -> pl.DataFrame:
+        """The words that were asked about, ASKED."""
+        parts = [pl.DataFrame({"patient": owner, "tag": tags}, schema=ASKED) for owner, tags in self._asked]
+        return pl.concat(parts or [pl.DataFrame(schema=ASKED)]).unique().sort("tag", "patient")
 
 
 class Names:
@@ -111,36 +125,46 @@ class Names:
         return self._shared.waiting(self._look, self._patients)
 
 
-def find_foreign(
-    names: Sequence[str], tags: Callable[[str], pl.DataFrame], patients: Callable[[str], Hashes]
+def answer(
+    shards: Sequence[str],
+    patients: Mapping[str, Hashes],
+    names: Callable[[str], pl.DataFrame],
+    asked: Callable[[str], pl.DataFrame],
 ) -> dict[str, pl.DataFrame]:
-    """Of each shard the names of its patients from other shards that its own notes lack and may hold: those with any.
+    """Of each shard the names, at the first look, that its own notes ask for and another shard's are sure of: NAMES.
 
-    names: of the shards. tags: reads the TAGS of one. patients: gives the tags of its patients, once each. At the first look
-    what a shard may hold is known; later looks are few, and their names go to all notes of the patient. Memory: 8 bytes a name
-    of the patients that have notes in several shards; nobody else's are looked at.
+    patients: of each shard the tags of its patients, once each. names, asked: read the NAMES and the ASKED of one. Memory: 8
+    bytes a name of the patients that have notes in several shards; nobody else's are looked at.
     """
-    theirs = {name: patients(name) for name in names}
-    every, shards = np.unique(np.concatenate([np.zeros(0, np.uint64), *theirs.values()]), return_counts=True)
-    several = pl.DataFrame({"patient": every[shards > 1]})
-    if several.is_empty():
-        return {}
-    sure: list[Hashes] = [np.zeros(0, np.uint64)]
-    late: list[pl.DataFrame] = [pl.DataFrame(schema=TAGS).drop("sure")]
-    for name in names:
-        frame = tags(name).filter("sure").drop("sure").join(several, on="patient", how="semi")
-        sure.append(frame.filter(look=0)["tag"].to_numpy())
-        late.append(frame.filter(pl.col("look") > 0))
-    first, later = np.sort(np.concatenate(sure)), pl.concat(late).unique()
+    every, times = np.unique(np.concatenate([np.zeros(0, np.uint64), *patients.values()]), return_counts=True)
+    several = every[times > 1]
+    sure = [np.zeros(0, np.uint64)]
+    for shard in shards if len(several) else ():
+        found = names(shard).filter(look=0)
+        sure.append(found["tag"].to_numpy()[np.isin(found["patient"].to_numpy(), several)])
+    known, answers = np.unique(np.concatenate(sure)), {}
+    for shard in shards if len(known) else ():
+        frame = asked(shard)
+        tag = frame["tag"].to_numpy()
+        at = np.searchsorted(known, tag)
+        hits = frame.filter(pl.Series(known[np.minimum(at, len(known) - 1)] == tag))
+        answers[shard] = hits.select(pl.lit(0, pl.UInt16).alias("look"), *ASKED)
+    return answers
+
+
+def add_late(
+    answers: Mapping[str, pl.DataFrame], patients: Mapping[str, Hashes], late: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """The answers of each shard that has any, NAMES in order, with the names that other shards found at a later look.
+
+    late: NAMES of later looks, of each shard. They are few, and go to all notes of the patient.
+    """
+    every = pl.concat([pl.DataFrame(schema=NAMES), *late.values()]).unique()
     result = {}
-    for name in names:
-        frame = tags(name).join(several, on="patient", how="semi")
-        asked = frame.filter(~pl.col("sure"), pl.col("look") == 0).drop("sure").sort("tag")
-        tag = asked["tag"].to_numpy()
-        hits = asked.filter(pl.Series(np.searchsorted(first, tag) < np.searchsorted(first, tag, "right"), dtype=pl.Boolean))
-        if later.height:
-            own = later.filter(pl.Series(np.isin(later["patient"].to_numpy(), theirs[name]), dtype=pl.Boolean))
-            hits = pl.concat([hits, own.join(frame.filter("sure"), on=hits.columns, how="anti")])
-        if hits.height:
-            result[name] = hits.sort("look", "patient", "tag")
+    for shard, theirs in patients.items():
+        own = every.filter(pl.Series(np.isin(every["patient"].to_numpy(), theirs), dtype=pl.Boolean))
+        foreign = own.join(late[shard], on=own.columns, how="anti")
+        found = pl.concat([answers.get(shard, pl.DataFrame(schema=NAMES)), foreign])
+        if found.height:
+            result[shard] = found.sort(*NAMES)
     return result

@@ -53,18 +53,19 @@ def make_engine(how: How) -> Deidentifier:
 
 
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
-    """What is to be masked in a shard's notes: `audit` (records.AUDIT), `tags` (carried.TAGS), and facts.
+    """What is to be masked in a shard's notes: `audit` (records.AUDIT), `names` and `asked` (carried), and facts.
 
     Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers.
     """
     raw = as_documents(raw)
     found, table, shared, taken = _look(how, raw, None)
     counts = audit.tally(raw["text"].to_list(), found.spans, _gold(raw))
-    return Result({"audit": table, "tags": shared.tags()}, {"counts": counts, "taken": taken})
+    tables = {"audit": table, "names": shared.names(), "asked": shared.asked()}
+    return Result(tables, {"counts": counts, "taken": taken})
 
 
-def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataFrame, foreign: pl.DataFrame) -> Result:
-    """The tables of find_shard, once the names that came from other shards were masked too, in the notes of their patients.
+def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, names: pl.DataFrame, foreign: pl.DataFrame) -> Result:
+    """The `audit` and `names` of find_shard, once the names from other shards were masked too, in the notes of their patients.
 
     Facts: `before` and `after`, the counts of these notes without and with them; `taken` of these notes.
     """
@@ -80,10 +81,11 @@ def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, tags: pl.DataF
     old = table.with_columns(row=pl.col("note_id").replace_strict(order, return_dtype=pl.Int64))
     old = old.filter(~pl.Series(rows[old["row"].to_numpy()], dtype=pl.Boolean))
     merged = pl.concat([old, again]).sort("row", maintain_order=True).drop("row")
-    others = tags.filter(~pl.Series(np.isin(tags["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())))
+    looked_at = np.isin(names["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())
+    names = pl.concat([names.filter(~pl.Series(looked_at, dtype=pl.Boolean)), shared.names()]).sort(*names.columns)
     after = audit.tally(texts, found.spans, gold)
     facts = {"before": before, "after": after, "taken": taken}
-    return Result({"audit": merged, "tags": pl.concat([others, shared.tags()]).sort(*tags.columns)}, facts)
+    return Result({"audit": merged, "names": names}, facts)
 
 
 def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.DataFrame) -> Result:

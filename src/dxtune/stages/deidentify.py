@@ -20,7 +20,7 @@ import polars as pl
 
 from dxtune import records
 from dxtune.deid import audit, key
-from dxtune.deid.carried import find_foreign
+from dxtune.deid.carried import add_late, answer
 from dxtune.deid.shard import How, carry_shard, find_shard, make_engine, replace_shard
 from dxtune.errors import LeakageError
 from dxtune.params import Params
@@ -41,7 +41,7 @@ def run(params: Params, paths: Paths) -> None:
     run_map |= {"stage": "deidentify", "settings": made_with(how)}
 
     shutil.rmtree(work, ignore_errors=True)
-    found = {"audit": work / "audit", "tags": work / "tags"}
+    found = {name: work / name for name in ("audit", "names", "asked")}
     schema = {**records.columns(params.task), **dict.fromkeys((*columns[0], *columns[1]), pl.String)}
     facts = map_shards(partial(find_shard, how), paths.raw, found, schema=schema, **run_map)
     counts = Counter[str]()
@@ -71,15 +71,14 @@ def carry(
     places = dict.fromkeys(rows, work)
     before: dict[str, pl.DataFrame] = {}
 
-    def tags(name: str) -> pl.DataFrame:
-        return read_shard(places[name] / "tags", name, shards_of(places[name] / "tags")[name])
+    def read(table: str, name: str) -> pl.DataFrame:
+        return read_shard(places[name] / table, name, shards_of(places[name] / table)[name])
 
-    def patients(name: str) -> Any:
-        ids = read_shard(raw, name, rows[name], ["patient_id"])["patient_id"].unique()
-        return np.array([engine.patient_tag(value) for value in ids], np.uint64)
-
+    ids = {name: read_shard(raw, name, rows[name], ["patient_id"])["patient_id"].unique() for name in rows}
+    patients = {name: np.array([engine.patient_tag(value) for value in ids[name]], np.uint64) for name in rows}
+    answers = answer(list(rows), patients, partial(read, "names"), partial(read, "asked"))
     while True:
-        foreign = find_foreign(list(rows), tags, patients)
+        foreign = add_late(answers, patients, {name: read("names", name).filter(pl.col("look") > 0) for name in rows})
         if foreign.keys() == before.keys() and all(foreign[name].equals(before[name]) for name in foreign):
             break
         before, turn = foreign, work / "carried"
@@ -87,8 +86,8 @@ def carry(
         for name, frame in foreign.items():
             write_parquet(frame, turn / "foreign" / name)
         write_manifest({name: frame.height for name, frame in foreign.items()}, turn / "foreign")
-        sources = [raw, work / "audit", work / "tags", turn / "foreign"]
-        targets = {"audit": turn / "audit", "tags": turn / "tags"}
+        sources = [raw, work / "audit", work / "names", turn / "foreign"]
+        targets = {"audit": turn / "audit", "names": turn / "names"}
         carried = map_shards(partial(carry_shard, how), sources, targets, only=foreign, **run_map)
         places = {name: turn if name in foreign else work for name in rows}
     for shard in carried if before else ():
