@@ -24,6 +24,14 @@ def sweep(*more: str) -> list[str]:
     return ["dxtune", "sweep", "-S", "train.lr=log(1e-3,1e-2)", "-S", "train.patience=30", *more]
 
 
+def study_of(project: Project, name: str) -> optuna.Study:
+    """The study of a sweep that is yet to begin: trials in it count as earlier ones."""
+    (project.root / ".cache/sweeps").mkdir(parents=True, exist_ok=True)
+    storage = f"sqlite:///{project.root}/.cache/sweeps/studies.db"
+    head = project.run("git", "rev-parse", "HEAD").strip()
+    return optuna.create_study(storage=storage, study_name=f"{name}@{head}", direction="maximize")
+
+
 def rows(project: Project, name: str = "sweep") -> list[dict[str, str]]:
     return list(csv.DictReader((project.root / f"sweeps/{name}.csv").read_text().splitlines()))
 
@@ -72,10 +80,7 @@ def test_a_trial_is_an_experiment_and_a_stopped_sweep_goes_on(tokenized: Project
 
 def test_a_trial_below_the_median_is_stopped_in_the_middle(tokenized: Project) -> None:
     """Five trials before it were far better after their first epoch: the sixth is not trained to its end."""
-    head = tokenized.run("git", "rev-parse", "HEAD").strip()
-    (tokenized.root / ".cache/sweeps").mkdir(parents=True, exist_ok=True)
-    storage = f"sqlite:///{tokenized.root}/.cache/sweeps/studies.db"
-    study = optuna.create_study(storage=storage, study_name=f"p@{head}", direction="maximize")
+    study = study_of(tokenized, "p")
     space = {"train.lr": RATES, "train.patience": LONG, "train.epochs": LONG}
     for number in range(5):
         params = {"train.lr": 2e-3 + number * 1e-4, "train.patience": 30, "train.epochs": 30}
@@ -94,11 +99,14 @@ def test_a_trial_below_the_median_is_stopped_in_the_middle(tokenized: Project) -
 
 
 def test_three_failures_in_a_row_end_it_with_the_reason(tokenized: Project) -> None:
+    study = study_of(tokenized, "f")
+    for _ in range(2):
+        study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.FAIL))
     search = "-S", "tokenize.max_truncated_share=range(0,0.01)"
     output = tokenized.run("dxtune", "sweep", *search, "--trials", "9", "--name", "f", code=1)
     assert "3 trials in a row failed, the last one with: DataError: " in output and "f-002.log" in output
     assert [row["state"] for row in rows(tokenized, "f")] == ["failed"] * 3
-    assert "tokenize.max_truncated_share" in rows(tokenized, "f")[0]["reason"]
+    assert "tokenize.max_truncated_share" in rows(tokenized, "f")[2]["reason"]
     assert left_behind(tokenized) == []
 
 

@@ -45,16 +45,15 @@ class Sweep:
         """
         study = self._open()
         trials = self._plan(study, trials)
-        failed = 0
         while trial := self._next(study, trials):
             yield from self._try(study, trial)
-            ended = study.trials[trial.number]
-            failed = failed + 1 if STATES[ended.state.name] == "failed" else 0
             write_text(self._table(study), self.paths.root / "sweeps" / f"{self.name}.csv")
-            if failed == FAILED_IN_A_ROW:
+            ended = study.trials[: trial.number + 1][-FAILED_IN_A_ROW:]
+            if [STATES[each.state.name] for each in ended] == ["failed"] * FAILED_IN_A_ROW:
                 raise ParamsError(
-                    f"{failed} trials in a row failed, the last one with: {ended.user_attrs['reason']}\n"
-                    f"All that it said: {self._experiment(trial.number).log}. Correct that, and sweep with another --name"
+                    f"{FAILED_IN_A_ROW} trials in a row failed, the last one with: {ended[-1].user_attrs['reason']}\n"
+                    f"All that it said: {self._experiment(trial.number).log}. Correct that: the same command goes on, "
+                    "with another --name all begins anew"
                 )
         yield from self._summary(study)
 
