@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dxtune import workspace
 from tests.pipeline.conftest import Project, set_param, start
 
 NOTES = 90
@@ -63,14 +62,3 @@ def test_two_queued_experiments_at_once(own_notes: Project) -> None:
     assert rates == {1e-3, 3e-3}
     assert len((own_notes.root / "source/notes.csv").read_text().splitlines()) == NOTES + 1, "only the link to it went"
     assert not list((own_notes.root / ".dvc/tmp/exps").glob("tmp*")) and own_notes.run("git", "status", "--porcelain") == ""
-
-
-def test_enter_leaves_every_other_folder_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "project/source").mkdir(parents=True)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    workspace.enter()
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "project"))
-    workspace.enter()
-    assert not list((tmp_path / "elsewhere").iterdir()), "no folder of an experiment: it has no dvc.yaml"
