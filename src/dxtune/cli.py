@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from dxtune import workspace
 from dxtune.errors import DxtuneError
 
 app = typer.Typer(
@@ -136,6 +137,36 @@ def compare(
     typer.echo(show(comparing.compare(a, b, load_params(), intersection)))
 
 
+@app.command()
+def sweep(
+    search: Annotated[
+        list[str],
+        typer.Option("-S", help="'train.lr=log(1e-5,1e-4)', 'train.epochs=range(2,5)', 'train.batch_size=[8,16]', ..."),
+    ],
+    trials: Annotated[int, typer.Option(min=1, help="How many in all; the same command again goes on up to there.")] = 20,
+    metric: Annotated[
+        str | None, typer.Option(help="What to maximise: validation_macro_f1, ...; the one that train keeps an epoch by.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Its experiments are called NAME-000, NAME-001 ...")] = "sweep",
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice of settings.")] = 13,
+) -> None:
+    """Search settings: every trial is a DVC experiment, hopeless ones are stopped early, the best on validation is named."""
+    import signal
+
+    from dxtune.paths import Paths
+    from dxtune.sweep.start import prepare
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first, and so would its trials
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with prepare(search, metric, name, seed, Paths()) as ready:
+            for line in ready.run(trials):
+                typer.echo(line)
+    except KeyboardInterrupt:
+        typer.echo("stopped: the same command goes on from here", err=True)
+        sys.exit(130)
+
+
 @params_app.command("show")
 def params_show() -> None:
     """Print every setting as it is read, one key = value a line."""
@@ -163,6 +194,7 @@ def params_apply(
 
 def main() -> NoReturn:
     """Runs the command: exit code 0, 1 on a DxtuneError (its message on stderr), 2 on wrong usage."""
+    workspace.enter()
     try:
         app()
     except DxtuneError as error:

@@ -411,6 +411,23 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise ParamsError(f"{path}{where} is not YAML: compare it with the version in git (git diff {path})") from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{path}: expected sections such as train:, found {type(raw).__name__}")
+    return validate(raw, path)
+
+
+def read_value(text: str) -> Any:
+    """A value as it would be read from params.yaml.
+
+    >>> read_value("3e-05"), read_value("[2, lora, null]")
+    (3e-05, [2, 'lora', None])
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError:
+        raise ParamsError(f"expected a value such as 3e-5 or [2, 3], found {text!r}") from None
+
+
+def validate(raw: dict[str, Any], path: Path) -> Params:
+    """The settings in these sections. Raises ParamsError as `load_params` does; path: what its messages name."""
     try:
         return Params.model_validate(raw)
     except ValidationError as error:

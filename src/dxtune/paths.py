@@ -63,10 +63,22 @@ class Paths:
 
     @property
     def cache(self) -> Path:
-        """Checkpoints and timings: never tracked."""
+        """What a stage needs while it works: never tracked."""
         return self.root / ".cache"
 
     @property
+    def project(self) -> Path:
+        """`root`; of a queued experiment, which DVC runs in a folder of its own, the folder that it was queued from."""
+        return Path(os.environ.get("DVC_ROOT") or self.root)
+
+    @property
     def shard_cache(self) -> Path:
-        """Finished shards of the data stages, never PHI: one for all experiments of a repository ($DVC_ROOT), never tracked."""
-        return Path(os.environ.get("DVC_ROOT") or self.root) / ".cache/shards"
+        """Finished shards of the data stages, never PHI: one for all experiments of a project, never tracked."""
+        return self.project / ".cache/shards"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Of training, a folder a run, never tracked. A queued experiment's outlive its own folder, under its name."""
+        everywhere = self.project / ".cache/checkpoints"
+        queued = self.project.resolve() != self.root.resolve()
+        return everywhere / os.environ.get("DVC_EXP_NAME", "") if queued else everywhere

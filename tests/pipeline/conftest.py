@@ -29,18 +29,17 @@ class Project:
 
     def run(self, *command: str, code: int = 0) -> str:
         """Runs a command there; its whole output. Fails the test where the exit code is another one than `code`."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "PYTEST_"))}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-        environment |= {
-            "PATH": path,
-            "PYTHONPATH": str(self.root / "src"),
-            "HF_HUB_OFFLINE": "1",
-            "HOME": str(self.root.parent),
-        }
-        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False)
         output = done.stdout + done.stderr
         assert done.returncode == code, f"{command} ended with {done.returncode}, expected {code}:\n{output[-4000:]}"
         return output
+
+    def environment(self) -> dict[str, str]:
+        """What a shell in a project of its own would have, and nothing of this test run."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "PYTEST_"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        own = {"PATH": path, "PYTHONPATH": str(self.root / "src"), "HOME": str(self.root.parent), "HF_HUB_OFFLINE": "1"}
+        return environment | own
 
     def repro(self, *options: str) -> list[str]:
         """Runs `dvc repro`; the names of the stages that ran, in order."""
@@ -71,10 +70,9 @@ def set_param(root: Path, section: str, key: str, value: object) -> None:
     (root / "params.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project after its first `dvc repro`, everything committed on main."""
-    made = Project(tmp_path_factory.mktemp("clone") / "project")
+def start(folder: Path) -> Project:
+    """The project in a new folder, under git, with the tiny model in source/, and nothing run yet."""
+    made = Project(folder)
     made.root.mkdir()
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
@@ -91,6 +89,25 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.run("git", "config", "user.name", "Test")
     made.run("git", "config", "user.email", "test@example.org")
     made.commit("start")
+    return made
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project after its first `dvc repro`, everything committed on main."""
+    made = start(tmp_path_factory.mktemp("clone") / "project")
     made.repro()
     made.commit("first run")
+    return made
+
+
+@pytest.fixture(scope="module")
+def tokenized(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project with data/tokens of short notes made and committed, and no model trained yet."""
+    made = start(tmp_path_factory.mktemp("clone") / "project")
+    set_param(made.root, "collect", "notes", 120)
+    set_param(made.root, "tokenize", "max_tokens", 64)
+    set_param(made.root, "train", "threads", 1)
+    made.repro("tokenize")
+    made.commit("data")
     return made

@@ -48,7 +48,7 @@ def run(params: Params, paths: Paths) -> None:
     learned = task.fit_head(model, train, pad_id, precision == "bf16")
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
-    checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
+    checkpoints = paths.checkpoints / _key(params, paths, precision)
     score = task.scorer(validation)
     fitted = fit(model, collate, train, validation, score, params.train, precision, checkpoints)
     if not processes.is_first():

@@ -4,13 +4,17 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
+
+from dxtune.shards import write_text
 
 STOPPED = 128 + signal.SIGTERM
 """Exit code of a run that was asked to stop, as a shell has it."""
@@ -58,6 +62,17 @@ class Course(TrainerCallback, ExportableState):
             "args": {"every": self.every, "at_once": self.at_once},
             "attributes": {name: getattr(self, name) for name in kept},
         }
+
+
+class Curve(TrainerCallback):
+    """The curve of validation up to now in a file, written anew after each epoch for whoever watches the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            write_text(curve_of(state.log_history).write_csv(), self.path)
 
 
 class StopWhenAsked(TrainerCallback):
@@ -129,6 +144,11 @@ def figures_of(row: Mapping[str, float]) -> dict[str, float]:
     named = {name.removeprefix("eval_"): value for name, value in row.items() if name.startswith("eval_")}
     names = sorted(named.keys() - NOT_FIGURES, key=lambda name: (name != "loss", name))
     return {name: round(named[name], 6) for name in names}
+
+
+def curve_of(log: list[dict[str, float]]) -> pl.DataFrame:
+    """The figures of validation in the log of a run: one row an epoch."""
+    return pl.DataFrame([{"epoch": round(row["epoch"])} | figures_of(row) for row in log if "eval_selection" in row])
 
 
 def say(line: str) -> None:

@@ -18,7 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 from dxtune.errors import DataError
 from dxtune.params import Train
 from dxtune.training.bucket_trainer import ROWS, BucketTrainer, model_parameters
-from dxtune.training.callbacks import Course, PlainProgress, StepClock, StopWhenAsked, figures_of
+from dxtune.training.callbacks import Course, Curve, PlainProgress, StepClock, StopWhenAsked, curve_of, figures_of
 
 EVAL_BATCH = 64
 NOT_READ = ("note_id", "patient_id", "length")
@@ -111,6 +111,7 @@ def fit(
         compute_metrics=metrics_of,
         callbacks=[
             EarlyStoppingCallback(settings.patience, 0.5 / notes),
+            Curve(checkpoints / "validation.csv"),
             Course(max(1, steps_per_epoch // 10), settings.micro_batch or settings.batch_size),
             StopWhenAsked(steps_per_epoch),
             clock,
@@ -164,7 +165,6 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
         [(step, round(value, 6)) for step, value in trainer.course.points], schema=["step", "loss"], orient="row"
     )
     rows = [row for row in history if "eval_selection" in row]
-    validation = pl.DataFrame([{"epoch": round(row["epoch"])} | figures_of(row) for row in rows])
     best = max(rows, key=lambda row: row["eval_selection"])
     optimizer = trainer.optimizer
     assert optimizer is not None
@@ -178,4 +178,4 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
         "threads": settings.threads,
     }
     metrics |= {f"validation_{name}": value for name, value in figures_of(best).items() if name != "loss"}
-    return Fitted(metrics, loss, validation, clock)
+    return Fitted(metrics, loss, curve_of(history), clock)
