@@ -47,6 +47,10 @@ def test_the_projects_own_settings_are_valid_and_each_has_a_comment_and_a_descri
             {"task": "generation", "collect": {"source": "table"}, "model": {"method": "head"}},
             r"model\.method: head needs a task with a head",
         ),
+        (
+            {"task": "generation", "collect": {"source": "table"}, "train": {"domain_adaptation_epochs": 1}},
+            r"train\.domain_adaptation_epochs is for encoders.*set it to 0, or correct task",
+        ),
         ({"train": {"packing": True}}, r"train\.packing is only for task: generation"),
         (
             {"task": "question-answering", "collect": {"source": "table", "question_column": "q"}},

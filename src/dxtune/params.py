@@ -186,6 +186,8 @@ class Train(_Section):
 
     lr: Annotated[float, Field(gt=0, le=1)]
     """Peak learning rate."""
+    domain_adaptation_epochs: Annotated[int, Field(ge=0)]
+    """Passes over the training notes before, in which the encoder learns to fill in words that were left out."""
     epochs: Positive
     """Passes over the training notes, at the most."""
     batch_size: Positive
@@ -296,6 +298,11 @@ class Params(_Section):
             raise ValueError("model.method: head needs a task with a head of its own: set lora, last_n_layers or full")
         if self.train.packing and self.task != "generation":
             raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
+        if self.train.domain_adaptation_epochs and self.task == "generation":
+            raise ValueError(
+                "train.domain_adaptation_epochs is for encoders, which fill in words, and task: generation trains a model that "
+                "goes on from them: set it to 0, or correct task"
+            )
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")

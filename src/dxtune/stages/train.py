@@ -2,7 +2,7 @@
 
     dxtune train        (or: dvc repro train)
 
-Reads data/tokens (train and validation only), writes models/final, metrics/train.json and the two curves. Checkpoints live
+Reads data/tokens (train and validation only), writes models/final, metrics/train.json and the curves. Checkpoints live
 in .cache/checkpoints, under a hash of everything that made them: a killed run goes on from there, a finished one removes them.
 """
 
@@ -27,6 +27,7 @@ def run(params: Params, paths: Paths) -> None:
     """Writes the fine-tuned model with its tokenizer, label map and settings."""
     processes.join(params.train.processes, params.train.threads)
     prepare(params.train.threads, params.train.seed)  # before torch allocates
+    from dxtune.tasks import domain
     from dxtune.training.attention import use_fast_attention
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
@@ -44,10 +45,11 @@ def run(params: Params, paths: Paths) -> None:
     if precision == "bf16":
         use_fast_attention(model.encoder)
     pad_id = pad_token_id(base)
+    checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
+    read = domain.adapt(model, base, paths.tokens / "tokenizer", train, params.train, precision, checkpoints)
     task.fit_head(model, train, pad_id, precision == "bf16")
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
-    checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
     score = task.scorer(validation)
     fitted = fit(model, collate, train, validation, score, params.train, precision, checkpoints)
     if not processes.is_first():
@@ -68,7 +70,10 @@ def run(params: Params, paths: Paths) -> None:
     aside.rename(paths.model)
 
     facts = {name: source[name] for name in BASE} | {"precision": precision, "pooling": model.pooling}
+    if read.height:
+        facts["domain_adaptation_loss"] = read["loss"][-1]
     write_json(fitted.metrics | facts, paths.metrics / "train.json")
+    write_text(read.write_csv(), paths.metrics / "plots/domain_adaptation.csv")
     write_text(fitted.loss.write_csv(), paths.metrics / "plots/loss.csv")
     write_text(fitted.validation.write_csv(), paths.metrics / "plots/validation.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)

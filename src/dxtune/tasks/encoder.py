@@ -68,10 +68,7 @@ class NoteModel(nn.Module):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
         """What the head sees: one vector a note, (batch, hidden size), or without pooling one a token."""
-        # an encoder without types, or with one, takes none: its tokens of question and text are told apart by a separator
-        typed = token_type_ids is not None and getattr(self.encoder.config, "type_vocab_size", 0) > 1
-        types = {"token_type_ids": token_type_ids} if typed else {}
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
+        output = run(self.encoder, input_ids, attention_mask, token_type_ids)
         if self.pooling == "pooler":
             vectors: torch.Tensor = output.pooler_output
             return vectors
@@ -81,6 +78,14 @@ class NoteModel(nn.Module):
         weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
         mean: torch.Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
         return mean
+
+
+def run(encoder: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None) -> Any:
+    """What an encoder gives for a batch."""
+    # an encoder without types, or with one, takes none: its tokens of question and text are told apart by a separator
+    typed = token_type_ids is not None and getattr(encoder.config, "type_vocab_size", 0) > 1
+    types = {"token_type_ids": token_type_ids} if typed else {}
+    return encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
 
 
 def in_batches(
