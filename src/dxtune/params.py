@@ -196,6 +196,8 @@ class Train(_Section):
     """Notes computed at a time, their gradients added up to those of batch_size; null: all of them."""
     processes: Positive
     """Processes that share each batch."""
+    accelerate: str | None
+    """A configuration file of accelerate by which several processes are started; null: torchrun starts them."""
     packing: bool
     """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -296,6 +298,8 @@ class Params(_Section):
             raise ValueError("task: question-answering needs collect.question_column: set it to the column with the question")
         if self.task == "generation" and self.model.method == "head":
             raise ValueError("model.method: head needs a task with a head of its own: set lora, last_n_layers or full")
+        if self.train.accelerate is not None and self.train.processes == 1:
+            raise ValueError("train.accelerate starts several processes: set train.processes to their number, or it to null")
         if self.train.packing and self.task != "generation":
             raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
         if self.train.domain_adaptation_epochs and self.task == "generation":

@@ -98,13 +98,15 @@ def test_domain_adaptation_comes_first_and_reads_training_notes_alone(
     assert not without.equals(curve("loss"))
 
 
-def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[..., Params]) -> None:
+@pytest.mark.parametrize("accelerate", [None, "recipes/accelerate/cpu_gloo.yaml"], ids=["torchrun", "accelerate"])
+def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[..., Params], accelerate: str | None) -> None:
     settings = TRAIN | {"domain_adaptation_epochs": 1}
     train.run(params_with(model=MODEL, train=settings), Paths())
     read, losses, scores = curve("domain_adaptation"), curve("loss"), curve("validation")
     one = load_file("models/final/model.safetensors")
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    for section, changes in {"model": MODEL, "train": settings | {"processes": 2}}.items():
+    shutil.copytree(ROOT / "recipes", "recipes")
+    for section, changes in {"model": MODEL, "train": settings | {"processes": 2, "accelerate": accelerate}}.items():
         for key, value in changes.items():
             set_param(project, section, key, "null" if value is None else value)
     command = [str(Path(sys.executable).parent / "dxtune"), "train"]
@@ -126,6 +128,11 @@ def test_another_number_of_processes_than_the_setting_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ParamsError, match=r"train\.processes = 1, but 3 were started"):
         train.run(params_with(model=MODEL, train=TRAIN), Paths())
+
+
+def test_a_configuration_of_accelerate_that_is_not_there(project: Path, params_with: Callable[..., Params]) -> None:
+    with pytest.raises(ParamsError, match=r"train\.accelerate = none\.yaml: no such file: name one of recipes/accelerate"):
+        train.run(params_with(model=MODEL, train=TRAIN | {"processes": 2, "accelerate": "none.yaml"}), Paths())
 
 
 def test_more_layers_than_the_model_has(project: Path, params_with: Callable[..., Params]) -> None:

@@ -25,7 +25,7 @@ from dxtune.training.provenance import BASE, provenance
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the fine-tuned model with its tokenizer, label map and settings."""
-    processes.join(params.train.processes, params.train.threads)
+    processes.join(params.train.processes, params.train.threads, params.train.accelerate)
     prepare(params.train.threads, params.train.seed)  # before torch allocates
     from dxtune.tasks import domain
     from dxtune.training.attention import use_fast_attention
@@ -51,7 +51,9 @@ def run(params: Params, paths: Paths) -> None:
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
     score = task.scorer(validation)
+    spare = processes.spare(model)
     fitted = fit(model, collate, train, validation, score, params.train, precision, checkpoints)
+    model = processes.whole(model, spare)
     if not processes.is_first():
         return
 
