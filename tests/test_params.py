@@ -52,6 +52,7 @@ def test_the_projects_own_settings_are_valid_and_each_has_a_comment_and_a_descri
             r"train\.domain_adaptation_epochs is for encoders.*set it to 0, or correct task",
         ),
         ({"train": {"accelerate": "recipes/accelerate/fsdp.yaml"}}, r"set train\.processes to their number, or it to null"),
+        ({"train": {"window_pooling": "learned"}}, r"window_pooling: learned needs tokenize\.long_notes: windows, and task"),
         ({"train": {"packing": True}}, r"train\.packing is only for task: generation"),
         (
             {"task": "question-answering", "collect": {"source": "table", "question_column": "q"}},

@@ -200,6 +200,8 @@ class Train(_Section):
     """A configuration file of accelerate by which several processes are started; null: torchrun starts them."""
     packing: bool
     """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
+    window_pooling: Literal["mean", "learned"]
+    """How a note's windows answer together: all alike, or by weights that are learned for each label."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Of AdamW; not on biases and norms."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
@@ -306,6 +308,12 @@ class Params(_Section):
             raise ValueError(
                 "train.domain_adaptation_epochs is for encoders, which fill in words, and task: generation trains a model that "
                 "goes on from them: set it to 0, or correct task"
+            )
+        labels = self.task in ("classification", "multilabel")
+        if self.train.window_pooling == "learned" and not (labels and self.tokenize.long_notes == "windows"):
+            raise ValueError(
+                "train.window_pooling: learned needs tokenize.long_notes: windows, and task: classification or multilabel: set "
+                "these, or set it to mean"
             )
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:

@@ -17,6 +17,7 @@ from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.records import tokens
 from dxtune.shards import read_corpus, read_json, write_json, write_text
+from dxtune.tasks.notes import gather
 from dxtune.training import processes
 from dxtune.training.base_model import find_base_model, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
@@ -48,11 +49,13 @@ def run(params: Params, paths: Paths) -> None:
     checkpoints = paths.cache / "checkpoints" / _key(params, paths, precision)
     read = domain.adapt(model, base, paths.tokens / "tokenizer", train, params.train, precision, checkpoints)
     task.fit_head(model, train, pad_id, precision == "bf16")
+    if params.train.window_pooling == "learned":
+        model.weigh_windows()
+    train, checked = (gather(each, params.train.window_pooling) for each in (train, validation))
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
-    score = task.scorer(validation)
     spare = processes.spare(model)
-    fitted = fit(model, collate, train, validation, score, params.train, precision, checkpoints)
+    fitted = fit(model, collate, train, checked, task.scorer(checked), params.train, precision, checkpoints)
     model = processes.whole(model, spare)
     if not processes.is_first():
         return
@@ -62,10 +65,14 @@ def run(params: Params, paths: Paths) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(paths.tokens / "tokenizer", aside)
     source = provenance(params, base, paths.tokens, labels)
-    tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
-    settings = source | tokenized | {"task": params.task, "pad_token_id": pad_id, "precision": precision}
-    settings["cleaning"] = read_json(paths.tokens / "cleaning.json")
-    settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
+    settings = source | params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
+    settings |= {
+        "task": params.task,
+        "pad_token_id": pad_id,
+        "precision": precision,
+        "cleaning": read_json(paths.tokens / "cleaning.json"),
+        "question": "token_type_ids" in {*train.columns} - {*columns},  # a note came with one
+    }
     settings |= task.fit(model.eval(), validation, pad_id, precision == "bf16")
     task.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)

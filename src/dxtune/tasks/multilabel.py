@@ -92,8 +92,7 @@ def fit(model: NoteModel, validation: pl.DataFrame, pad_id: int, bf16: bool) -> 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
     """One row a note, in the order of `tokens`: note_id and `probabilities` in the order of the labels."""
-    logits = encoder.by_row(lambda **batch: model(**batch)["logits"], tokens, settings["pad_token_id"], bf16)
-    notes, means = mean_by_note(tokens["note_id"], logits)
+    notes, means = encoder.by_note(model, tokens, settings["pad_token_id"], bf16)
     return pl.DataFrame([notes, pl.Series("probabilities", expit(means).tolist(), dtype=pl.List(pl.Float64))])
 
 
