@@ -87,14 +87,15 @@ def test_the_head_is_the_checkpoints_own_or_a_fresh_one_tied_to_the_embeddings(t
     torch.testing.assert_close(total, expected)
 
 
-def test_it_learns_to_guess_and_leaves_the_pooler_alone(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_learns_to_guess_and_leaves_the_pooler_alone(tiny_model: Path, tmp_path: Path, precision: str) -> None:
     base = tmp_path / "base"
     torch.manual_seed(0)
     BertModel(BertConfig.from_pretrained(tiny_model), add_pooling_layer=True).save_pretrained(base)
     (base / "tokenizer.json").write_bytes((tiny_model / "tokenizer.json").read_bytes())
     model = classification.build(base, 3, 0.0, 0.0)
     before = weights(model)
-    how = {"precision": "fp32", "checkpoints": tmp_path / "checkpoints"}
+    how = {"precision": precision, "checkpoints": tmp_path / "checkpoints"}
     curve = domain.adapt(model, base, base, tokens(120, 0), settings(domain_adaptation_epochs=3, lr=5e-3), **how)
     assert curve["loss"][0] > 7 and curve["loss"][-1] < 5, "of 2000 tokens, 33 are in use"
     after = weights(model)
