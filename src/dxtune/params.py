@@ -188,6 +188,8 @@ class Train(_Section):
 
     lr: Annotated[float, Field(gt=0, le=1)]
     """Peak learning rate."""
+    domain_adaptation_epochs: Annotated[int, Field(ge=0)]
+    """Passes over the training notes before, in which the encoder learns to fill in words that were left out."""
     epochs: Positive
     """Passes over the training notes, at the most."""
     batch_size: Positive
@@ -196,8 +198,12 @@ class Train(_Section):
     """Notes computed at a time, their gradients added up to those of batch_size; null: all of them."""
     processes: Positive
     """Processes that share each batch."""
+    accelerate: str | None
+    """A configuration file of accelerate by which several processes are started; null: torchrun starts them."""
     packing: bool
     """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
+    window_pooling: Literal["mean", "learned"]
+    """How a note's windows answer together: all alike, or by weights that are learned for each label."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Of AdamW; not on biases and norms."""
     warmup_share: Annotated[float, Field(ge=0, lt=1)]
@@ -301,8 +307,21 @@ class Params(_Section):
             raise ValueError("task: question-answering needs collect.question_column: set it to the column with the question")
         if self.task == "generation" and self.model.method == "head":
             raise ValueError("model.method: head needs a task with a head of its own: set lora, last_n_layers or full")
+        if self.train.accelerate is not None and self.train.processes == 1:
+            raise ValueError("train.accelerate starts several processes: set train.processes to their number, or it to null")
         if self.train.packing and self.task != "generation":
             raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
+        if self.train.domain_adaptation_epochs and self.task == "generation":
+            raise ValueError(
+                "train.domain_adaptation_epochs is for encoders, which fill in words, and task: generation trains a model that "
+                "goes on from them: set it to 0, or correct task"
+            )
+        labels = self.task in ("classification", "multilabel")
+        if self.train.window_pooling == "learned" and not (labels and self.tokenize.long_notes == "windows"):
+            raise ValueError(
+                "train.window_pooling: learned needs tokenize.long_notes: windows, and task: classification or multilabel: set "
+                "these, or set it to mean"
+            )
         for key, tasks in TASK_KEYS.items():
             if getattr(collect, key) is not None and self.task not in tasks:
                 raise ValueError(f"collect.{key} is only for task: {' or '.join(tasks)}: set it to null, or correct task")

@@ -83,4 +83,18 @@ def test_a_class_of_few_patients_is_in_every_resample_and_alone_it_would_not_be(
 
 def test_of_several_rare_classes_the_rarest_decides() -> None:
     truth = np.array([[1, 0], [1, 1], [1, 0], [0, 0]])
-    assert rare_strata(truth, np.array(["a", "b", "b", "c"])).tolist() == [1, 2, 2, 0]
+    assert rare_strata(truth, np.array(["a", "b", "b", "c"])).tolist() == [1, 1, 1, 0], "one patient is no stratum"
+    truth = np.array([[1, 0], [1, 1], [1, 1], [0, 0]])
+    assert rare_strata(truth, np.arange(4)).tolist() == [0, 2, 2, 0], "nor is what a rarer class leaves of one"
+
+
+def test_intervals_cover_with_many_classes_of_few_patients() -> None:
+    covered = 0
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        truth = np.eye(22, dtype=int)[random.integers(22, size=60)]
+        difference = random.choice([-1.0, 0.0, 1.0], p=[0.15, 0.7, 0.15], size=60)  # of two models that are equally good
+        strata = rare_strata(truth, np.arange(60))
+        found = interval(bootstrap(share(difference), np.arange(60), 300, seed, strata)["share"])
+        covered += found.low <= 0 <= found.high
+    assert covered >= 182, "95 % of 200 is 190; drawing as many patients of a stratum as it has covers in some 175"

@@ -79,14 +79,16 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
     return figures
 
 
-def test_multilabel_in_windows(tmp_path: Path, settings: Callable[..., Params]) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "learned"])
+def test_multilabel_in_windows(tmp_path: Path, settings: Callable[..., Params], pooling: str) -> None:
     rng, rows = random.Random(1), []
     for _ in range(160):
         labels = [label for label in FINDINGS if rng.random() < 0.4]
         text = note(rng, [rng.choice(FINDINGS[label]) for label in labels], rng.choice((3, 3, 8)))
         rows.append({"text": text, "label": labels})
     windows = {"max_tokens": 48, "long_notes": "windows", "stride": 8}
-    params, paths = settings("multilabel", write(rows, tmp_path / "source"), {}, windows, epochs=8), Paths(tmp_path)
+    how = {"epochs": 8, "window_pooling": pooling}
+    params, paths = settings("multilabel", write(rows, tmp_path / "source"), {}, windows, **how), Paths(tmp_path)
     figures = run(params, paths)
     tokenized = json.loads((paths.metrics / "tokenize.json").read_text())
     assert tokenized["truncated_share"] == 0 and tokenized["windows"] > tokenized["notes"]
@@ -96,6 +98,7 @@ def test_multilabel_in_windows(tmp_path: Path, settings: Callable[..., Params]) 
     trained = json.loads((paths.metrics / "train.json").read_text())
     assert trained["validation_micro_f1"] == pytest.approx(figures["validation"]["micro_f1"], abs=1e-6), "the same thresholds"
     saved = json.loads((paths.model / "dxtune.json").read_text())
+    assert saved["window_pooling"] == pooling
     assert [test["per_class"][label]["threshold"] for label in sorted(FINDINGS)] == pytest.approx(saved["thresholds"], abs=1e-6)
 
     before = {path.name: path.read_bytes() for path in paths.model.iterdir()}

@@ -78,17 +78,42 @@ def test_where_a_model_came_from_is_saved_with_it(project: Path, params_with: Ca
     assert again["labels_sha256"] == first["labels_sha256"]
 
 
-def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[..., Params]) -> None:
+def test_domain_adaptation_comes_first_and_reads_training_notes_alone(
+    project: Path, params_with: Callable[..., Params]
+) -> None:
     train.run(params_with(model=MODEL, train=TRAIN), Paths())
-    losses, scores, one = curve("loss"), curve("validation"), load_file("models/final/model.safetensors")
+    without, plain = curve("loss"), json.loads(Path("metrics/train.json").read_text())
+    assert Path("metrics/plots/domain_adaptation.csv").read_text() == "step,loss\n"
+    params = params_with(model=MODEL | {"method": "lora"}, train=TRAIN | {"domain_adaptation_epochs": 2})
+    made = []
+    for seed in (1, 2):  # other validation notes
+        shards.write_corpus(tokens(40, seed).select(*records.tokens("classification")), Path("data/tokens/validation"))
+        train.run(params, Paths())
+        made.append(curve("domain_adaptation"))
+    assert not Path("data/tokens/test").exists()
+    assert made[0].height == 36 and made[0].equals(made[1])
+    metrics = json.loads(Path("metrics/train.json").read_text())
+    assert metrics["domain_adaptation_loss"] == made[0]["loss"][-1] < made[0]["loss"][0]
+    assert "domain_adaptation_loss" not in plain
+    assert not without.equals(curve("loss"))
+
+
+@pytest.mark.parametrize("accelerate", [None, "recipes/accelerate/cpu_gloo.yaml"], ids=["torchrun", "accelerate"])
+def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[..., Params], accelerate: str | None) -> None:
+    settings = TRAIN | {"domain_adaptation_epochs": 1}
+    train.run(params_with(model=MODEL, train=settings), Paths())
+    read, losses, scores = curve("domain_adaptation"), curve("loss"), curve("validation")
+    one = load_file("models/final/model.safetensors")
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    for section, changes in {"model": MODEL, "train": TRAIN | {"processes": 2}}.items():
+    shutil.copytree(ROOT / "recipes", "recipes")
+    for section, changes in {"model": MODEL, "train": settings | {"processes": 2, "accelerate": accelerate}}.items():
         for key, value in changes.items():
             set_param(project, section, key, "null" if value is None else value)
     command = [str(Path(sys.executable).parent / "dxtune"), "train"]
     done = subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert losses.height == 36, "a point a step: the batches came in the same order"
+    np.testing.assert_allclose(curve("domain_adaptation")["loss"], read["loss"], rtol=1e-4)
     np.testing.assert_allclose(curve("loss")["loss"], losses["loss"], rtol=1e-4, atol=1e-5)
     assert curve("validation").select("macro_f1", "accuracy").equals(scores.select("macro_f1", "accuracy"))
     for name, value in load_file("models/final/model.safetensors").items():
@@ -103,6 +128,11 @@ def test_another_number_of_processes_than_the_setting_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ParamsError, match=r"train\.processes = 1, but 3 were started"):
         train.run(params_with(model=MODEL, train=TRAIN), Paths())
+
+
+def test_a_configuration_of_accelerate_that_is_not_there(project: Path, params_with: Callable[..., Params]) -> None:
+    with pytest.raises(ParamsError, match=r"train\.accelerate = none\.yaml: no such file: name one of recipes/accelerate"):
+        train.run(params_with(model=MODEL, train=TRAIN | {"processes": 2, "accelerate": "none.yaml"}), Paths())
 
 
 def test_more_layers_than_the_model_has(project: Path, params_with: Callable[..., Params]) -> None:

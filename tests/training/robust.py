@@ -71,33 +71,39 @@ def finish(base: Path, folder: Path, checkpoints: str, **changes: Any) -> str:
     return f"{weights} {(folder / 'figures').read_text()}"
 
 
-def killed(base: Path, folder: Path) -> dict[str, Any]:
+def killed(base: Path, folder: Path, kills: int = KILLS, **more: Any) -> dict[str, Any]:
     """SIGKILL at random moments of a run, half of them while a checkpoint is written; each next run goes on."""
-    changes: dict[str, Any] = {"hidden_dropout": 0.1, "epochs": 5, "patience": 5}
+    changes: dict[str, Any] = {"hidden_dropout": 0.1, "epochs": 5, "patience": 5} | more
     started = time.monotonic()
     unbroken = finish(base, folder, "unbroken", **changes)
     duration = time.monotonic() - started
     rng = random.Random()
     at: list[str] = []
     ends: list[str] = []
-    while len(at) < KILLS:
+    while len(at) < kills:
         checkpoints = folder / f"run{len(ends)}"
         child = spawn(lambda to=checkpoints: train(base, to, **changes), folder / "log")  # type: ignore[misc]
         wanted, deadline = rng.choice(SAVED), time.monotonic() + rng.uniform(0.1, 0.9) * duration
-        before = {path.name for path in checkpoints.glob("checkpoint-*")}
+        places = (checkpoints, checkpoints / "domain_adaptation")
+        before = {path for place in places for path in place.glob("checkpoint-*")}
         in_a_save, which = len(at) % 2 == 0, rng.randint(1, 2)
         while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-            found = [path for path in checkpoints.glob(f"checkpoint-*/{wanted}") if path.parent.name not in before]
+            found = [path for place in places for path in place.glob(f"checkpoint-*/{wanted}") if path.parent not in before]
             if len(found) >= which if in_a_save else time.monotonic() > deadline:
                 os.kill(child, signal.SIGKILL)
                 break
         if wait(child) == -signal.SIGKILL:
-            left = last_checkpoint(checkpoints)
-            at.append(f"{wanted if in_a_save else 'a step'} after {left and Path(left).name}")
+            left = last_checkpoint(places[0]) or last_checkpoint(places[1])
+            at.append(f"{wanted if in_a_save else 'a step'} after {left and Path(left).relative_to(checkpoints)}")
         else:
             ends.append(finish(base, folder, checkpoints.name, **changes))
     ends.append(finish(base, folder, f"run{len(ends)}", **changes))
     return {"unbroken": unbroken, "ends": ends, "killed_at": at}
+
+
+def killed_around_adaptation(base: Path, folder: Path) -> dict[str, Any]:
+    """The same where most of the run is domain adaptation, its batches computed in pieces."""
+    return killed(base, folder, 6, domain_adaptation_epochs=4, epochs=2, micro_batch=5)
 
 
 def at_step(step: int, event: Callable[[], Any]) -> None:
@@ -137,7 +143,7 @@ def full(base: Path, folder: Path) -> dict[str, Any]:
 
     unbroken = finish(base, folder, "unbroken", hidden_dropout=0.1)
     status = wait(spawn(work, folder / "log"))
-    says, left = (folder / "log").read_text(), sorted(path.name for path in (folder / "run").iterdir())
+    says, left = (folder / "log").read_text(), sorted(path.name for path in (folder / "run").glob("*checkpoint*"))
     end = finish(base, folder, "run", hidden_dropout=0.1)
     return {"unbroken": unbroken, "end": end, "status": status, "says": says, "left": left}
 
@@ -164,7 +170,7 @@ def memory(base: Path, folder: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     base_model, place = map(Path, sys.argv[1:])
     said = {}
-    for scenario in (killed, asked, full, memory):
+    for scenario in (killed, killed_around_adaptation, asked, full, memory):
         (place / scenario.__name__).mkdir()
         said[scenario.__name__] = scenario(base_model, place / scenario.__name__)
     sys.stdout.write(json.dumps(said))

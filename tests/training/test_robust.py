@@ -41,6 +41,12 @@ def test_ten_kills_at_steps_and_in_saves_leave_the_weights_as_they_were(said: di
     assert set(happened["ends"]) == {happened["unbroken"]}, happened
 
 
+def test_kills_in_domain_adaptation_and_behind_it_leave_all_as_it_was(said: dict[str, Any]) -> None:
+    happened = said["killed_around_adaptation"]
+    assert len(happened["killed_at"]) == 6 and any("domain_adaptation" in at for at in happened["killed_at"]), happened
+    assert set(happened["ends"]) == {happened["unbroken"]}, happened
+
+
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on_with_its_patience(said: dict[str, Any]) -> None:
     happened = said["asked"]
     assert [Path(left).name for _, _, left in happened["stops"]] == [f"checkpoint-{step}" for step in (4, 22, 30, 40, 45)]

@@ -1,6 +1,7 @@
 """training/trainer.py on a tiny BERT: exact, resumable, and fair to gradient accumulation."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 
 from dxtune.evaluation.metrics import macro_f1
 from dxtune.params import Train, load_params
-from dxtune.tasks import classification
+from dxtune.tasks import classification, domain
 from dxtune.tasks.encoder import NoteModel, pad
 from dxtune.training.machine import prepare, resolve_precision
 from dxtune.training.trainer import Fitted, fit, last_checkpoint
@@ -45,9 +46,10 @@ def train(base: Path, checkpoints: Path, notes: pl.DataFrame | None = None, **ch
     prepare(chosen.threads, chosen.seed)
     model = classification.build(base, 3, chosen.hidden_dropout, chosen.attention_dropout)
     collate, validation = partial(classification.collate, pad_id=0, labels=3), tokens(40, 1)
-    score = classification.scorer(validation)
-    fitted = fit(model, collate, tokens(120, 0) if notes is None else notes, validation, score, chosen, "fp32", checkpoints)
-    return model, fitted
+    score, notes = classification.scorer(validation), tokens(120, 0) if notes is None else notes
+    read = domain.adapt(model, base, base, notes, chosen, "fp32", checkpoints)
+    fitted = fit(model, collate, notes, validation, score, chosen, "fp32", checkpoints)
+    return model, replace(fitted, loss=pl.concat([read, fitted.loss]))
 
 
 def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

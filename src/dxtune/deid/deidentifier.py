@@ -15,7 +15,7 @@ from dxtune.deid.surrogates import Surrogates, words_of
 from dxtune.deid.tokens import Ints
 from dxtune.deid.vote import Voter, add_votes
 
-BATCH = 1 << 19
+BATCH = 1 << 20
 """Characters that are looked at together: enough for numpy's passes to be worth it, little enough for memory."""
 
 

@@ -36,8 +36,10 @@ def patient_weights(
 ) -> Iterator[Floats]:
     """Weights of the rows, (resamples in this chunk, rows) at a time: how often each row's patient was drawn.
 
-    strata: one a row, the same for all rows of a patient; of each as many patients are drawn as it has. Who is drawn depends
-    on the sorted set of patients, their strata and the seed alone, not on the chunks.
+    strata: of `rare_strata`, the same for all rows of a patient. Of the common one, 0, as many patients are drawn as it has; of
+    another with n, n - 1 with weight n / (n - 1), as drawing n would make the spread of few patients (n - 1) / n of what it is
+    (Rao and Wu 1988, doi:10.1080/01621459.1988.10478591). Who is drawn depends on the sorted set of patients, their strata and
+    the seed alone, not on the chunks.
 
     >>> weights, = patient_weights(["a", "b", "a"], resamples=2, seed=0)
     >>> weights.shape, bool((weights[:, 0] == weights[:, 2]).all())
@@ -46,35 +48,43 @@ def patient_weights(
     names, first, codes = np.unique(np.asarray(patients), return_index=True, return_inverse=True)
     stratum = np.zeros(len(names), dtype=int) if strata is None else np.asarray(strata)[first]
     members = [np.flatnonzero(stratum == each) for each in np.unique(stratum)]
+    draws = [len(some) - bool(stratum[some[0]]) for some in members]
+    scale = np.empty(len(names))
+    for some, times in zip(members, draws, strict=True):
+        scale[some] = len(some) / times
     random = np.random.default_rng(seed)
     own_rows = len(names) == len(codes) and bool((codes == np.arange(len(codes))).all())
     at_once = max(1, cells // max(len(codes), 1))
     for start in range(0, resamples, at_once):
         size = min(at_once, resamples - start)
         offsets = np.arange(size)[:, None] * len(names)
-        drawn = [some[random.integers(len(some), size=(size, len(some)))] + offsets for some in members]
+        drawn = [
+            some[random.integers(len(some), size=(size, times))] + offsets for some, times in zip(members, draws, strict=True)
+        ]
         counts = np.bincount(np.hstack(drawn).ravel(), minlength=size * len(names)).reshape(size, len(names))
-        weights = counts.astype(np.float64)
+        weights = counts * scale
         yield weights if own_rows else weights[:, codes]
 
 
 def rare_strata(truth: Matrix, patients: npt.ArrayLike) -> Labels:
-    """The stratum of each row's patient: 0, or 1 + the rarest of its classes, where that one has few patients.
+    """The stratum of each row's patient: 0, or 1 + the rarest of its classes that has two patients or more, but few.
 
     truth: 0 and 1, (rows, classes). With a common stratum alone, a class of five patients is missing from one resample in 150.
+    One patient alone is drawn among all: nothing is known of how others of its class would differ.
 
-    >>> rare_strata(np.array([[1, 0]] * 10 + [[0, 1]]), np.arange(11)).tolist()
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+    >>> rare_strata(np.array([[1, 0, 0]] * 10 + [[0, 1, 0]] * 2 + [[0, 0, 1]]), np.arange(13)).tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 0]
     """
     names, codes = np.unique(np.asarray(patients), return_inverse=True)
     has = np.zeros((len(names), truth.shape[1]), dtype=bool)
     np.logical_or.at(has, codes, np.asarray(truth, dtype=bool))
     holders = has.sum(axis=0)
-    size = np.where(has & (holders < FEW), holders, len(names) + FEW)
-    rarest = size.argmin(axis=1, keepdims=True)
-    few = np.take_along_axis(size, rarest, axis=1) < FEW
-    strata: Labels = np.where(few, rarest + 1, 0).ravel()[codes]
-    return strata
+    size = np.where(has & (holders > 1) & (holders < FEW), holders, len(names) + FEW)
+    rarest = size.argmin(axis=1)
+    strata: Labels = np.where(size.min(axis=1) < FEW, rarest + 1, 0)
+    alone = np.bincount(strata) == 1  # the others of its class are in a stratum of a rarer one
+    strata[alone[strata]] = 0
+    return strata[codes]
 
 
 def bootstrap(

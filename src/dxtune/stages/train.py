@@ -2,7 +2,7 @@
 
     dxtune train        (or: dvc repro train)
 
-Reads data/tokens (train and validation only), writes models/final, metrics/train.json and the two curves. Checkpoints live
+Reads data/tokens (train and validation only), writes models/final, metrics/train.json and the curves. Checkpoints live
 in .cache/checkpoints, under a hash of everything that made them: a killed run goes on from there, a finished one removes them.
 """
 
@@ -11,13 +11,14 @@ import shutil
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dxtune import tasks, training
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.records import tokens
 from dxtune.shards import read_corpus, read_json, write_json, write_text
-from dxtune.tasks.notes import unknown_id
+from dxtune.tasks.notes import gather, unknown_id
 from dxtune.training import processes
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
@@ -26,8 +27,9 @@ from dxtune.training.provenance import BASE, provenance
 
 def run(params: Params, paths: Paths) -> None:
     """Writes the fine-tuned model with its tokenizer, label map and settings."""
-    processes.join(params.train.processes, params.train.threads)
+    processes.join(params.train.processes, params.train.threads, params.train.accelerate)
     prepare(params.train.threads, params.train.seed)  # before torch allocates
+    from dxtune.tasks import domain
     from dxtune.training.attention import use_fast_attention
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
@@ -45,12 +47,17 @@ def run(params: Params, paths: Paths) -> None:
     if precision == "bf16":
         use_fast_attention(model.encoder)
     pad_id = pad_token_id(base)
+    checkpoints = paths.checkpoints / _key(params, paths, precision)
+    read = domain.adapt(model, base, paths.tokens / "tokenizer", train, params.train, precision, checkpoints)
     learned = task.fit_head(model, train, pad_id, precision == "bf16")
+    if params.train.window_pooling == "learned":
+        model.weigh_windows()
+    fitting, checking = (gather(each, params.train.window_pooling) for each in (train, validation))
     model.encoder = adapt(model.encoder, params.model)
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
-    checkpoints = paths.checkpoints / _key(params, paths, precision)
-    score = task.scorer(validation)
-    fitted = fit(model, collate, train, validation, score, params.train, precision, checkpoints)
+    spare = processes.spare(model)
+    fitted = fit(model, collate, fitting, checking, task.scorer(checking), params.train, precision, checkpoints)
+    model = processes.whole(model, spare)
     if not processes.is_first():
         return
 
@@ -59,21 +66,34 @@ def run(params: Params, paths: Paths) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(paths.tokens / "tokenizer", aside)
     source = provenance(params, base, paths.tokens, labels)
-    tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
-    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(aside))}
-    settings = source | tokenized | ids | {"task": params.task, "precision": precision}
-    settings["cleaning"] = read_json(paths.tokens / "cleaning.json")
-    settings["question"] = "token_type_ids" in {*train.columns} - {*columns}  # a note came with one
+    settings = source | _described(params, paths, pad_id, precision, {*train.columns} - {*columns})
     settings |= learned | task.fit(model.eval(), validation, settings, precision == "bf16")
     task.save(model, aside, labels, settings)
     shutil.rmtree(paths.model, ignore_errors=True)
     aside.rename(paths.model)
 
     facts = {name: source[name] for name in BASE} | {"precision": precision, "pooling": model.pooling}
+    if read.height:
+        facts["domain_adaptation_loss"] = read["loss"][-1]
     write_json(fitted.metrics | facts, paths.metrics / "train.json")
+    write_text(read.write_csv(), paths.metrics / "plots/domain_adaptation.csv")
     write_text(fitted.loss.write_csv(), paths.metrics / "plots/loss.csv")
     write_text(fitted.validation.write_csv(), paths.metrics / "plots/validation.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _described(params: Params, paths: Paths, pad_id: int, precision: str, extra: set[str]) -> dict[str, Any]:
+    """What goes with the model so that it reads a note as training did. extra: columns of tokens that not every task has."""
+    tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
+    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(paths.tokens / "tokenizer"))}
+    return {
+        **tokenized,
+        **ids,
+        "task": params.task,
+        "precision": precision,
+        "cleaning": read_json(paths.tokens / "cleaning.json"),
+        "question": "token_type_ids" in extra,  # a note came with one
+    }
 
 
 def _key(params: Params, paths: Paths, precision: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ class NoteModel(nn.Module):
         self.head = nn.Linear(encoder.config.hidden_size, outputs)
         nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
         nn.init.zeros_(self.head.bias)
+        self.weights: nn.Linear | None = None
+
+    def weigh_windows(self) -> None:
+        """Makes a note's answer a weighted mean of its windows' logits: each label has weights of its own, at first equal ones.
+
+        Source: Mullenbach et al., Explainable Prediction of Medical Codes from Clinical Text (NAACL 2018): attention by label.
+        """
+        self.weights = nn.Linear(self.head.in_features, self.head.out_features)
+        nn.init.zeros_(self.weights.weight)
+        nn.init.zeros_(self.weights.bias)
 
     def forward(
         self,
@@ -59,8 +70,12 @@ class NoteModel(nn.Module):
         """`logits` (batch, outputs) and, with labels, `loss`: its mean over the elements of the whole effective batch's labels.
 
         With gradient accumulation, `num_items_in_batch` counts these in all micro-batches, and the losses add up.
+        After `weigh_windows`, inputs are those of notes, (batch, windows, length): a window without tokens is none.
         """
-        logits = self.head(self.dropout(self.pool(input_ids, attention_mask, token_type_ids))).float()
+        if input_ids.ndim == 3:
+            logits = self._of_windows(input_ids, attention_mask, token_type_ids)
+        else:
+            logits = self.read(input_ids, attention_mask, token_type_ids)
         if self.pooling == "tokens":  # padding is no place of anything, however much there is of it
             logits = logits.masked_fill(attention_mask.unsqueeze(-1) == 0, torch.finfo(logits.dtype).min)
         if labels is None:
@@ -68,14 +83,35 @@ class NoteModel(nn.Module):
         count = labels.numel() if num_items_in_batch is None else num_items_in_batch
         return {"loss": self.loss(logits, labels) / count, "logits": logits}
 
+    def read(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The logits of each row, (rows, outputs); after `weigh_windows` its weights' logarithms, too, (rows, 2 outputs)."""
+        return self.answer(self.dropout(self.pool(input_ids, attention_mask, token_type_ids)))
+
+    def answer(self, vectors: torch.Tensor) -> torch.Tensor:
+        """What `read` gives, from what `pool` gives."""
+        if self.weights is None:
+            return self.head(vectors).float()  # type: ignore[no-any-return]
+        return torch.cat([self.head(vectors), self.weights(vectors)], -1).float()
+
+    def _of_windows(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None
+    ) -> torch.Tensor:
+        real = attention_mask.any(-1)
+        inputs = [None if each is None else each[real] for each in (input_ids, attention_mask, token_type_ids)]
+        size = len(inputs[0]) if self.training else max(1, BATCH_TOKENS // input_ids.shape[-1])  # type: ignore[arg-type]
+        parts = zip(*(repeat(None) if each is None else torch.split(each, size) for each in inputs), strict=False)
+        made = torch.cat([self.read(*part) for part in parts])
+        logits, weights = made.new_zeros(*real.shape, made.shape[1]).masked_scatter(real.unsqueeze(-1), made).chunk(2, -1)
+        shares = weights.masked_fill(~real.unsqueeze(-1), -torch.inf).softmax(1)
+        return (shares * logits).sum(1)
+
     def pool(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
         """What the head sees: one vector a note, (batch, hidden size), or without pooling one a token."""
-        # an encoder without types, or with one, takes none: its tokens of question and text are told apart by a separator
-        typed = token_type_ids is not None and getattr(self.encoder.config, "type_vocab_size", 0) > 1
-        types = {"token_type_ids": token_type_ids} if typed else {}
-        output = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
+        output = run(self.encoder, input_ids, attention_mask, token_type_ids)
         if self.pooling == "pooler":
             vectors: torch.Tensor = output.pooler_output
             return vectors
@@ -85,6 +121,14 @@ class NoteModel(nn.Module):
         weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
         mean: torch.Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
         return mean
+
+
+def run(encoder: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None) -> Any:
+    """What an encoder gives for a batch."""
+    # an encoder without types, or with one, takes none: its tokens of question and text are told apart by a separator
+    typed = token_type_ids is not None and getattr(encoder.config, "type_vocab_size", 0) > 1
+    types = {"token_type_ids": token_type_ids} if typed else {}
+    return encoder(input_ids=input_ids, attention_mask=attention_mask, **types)
 
 
 def in_batches(
@@ -133,15 +177,17 @@ def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: 
 def by_note(
     model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool
 ) -> tuple[pl.Series, np.ndarray, np.ndarray]:
-    """The notes in order of appearance; of each, the mean of its rows: the logits, and the vector that the head sees."""
+    """The notes in order of appearance; of each its logits, and the mean of the vectors of its windows that the head sees."""
+    outputs = model.head.out_features
 
-    def both(**batch: torch.Tensor) -> torch.Tensor:
+    def all_of(**batch: torch.Tensor) -> torch.Tensor:
         vectors = model.pool(**batch)
-        return torch.cat([model.head(vectors).float(), vectors.float()], dim=1)
+        return torch.cat([model.answer(vectors), vectors.float()], dim=1)
 
-    notes, values = mean_by_note(tokens["note_id"], by_row(both, tokens, settings["pad_token_id"], bf16))
-    outputs = len(model.head.bias)
-    return notes, values[:, :outputs], values[:, outputs:]
+    values = by_row(all_of, tokens, settings["pad_token_id"], bf16)
+    made, vectors = np.split(values, [outputs if model.weights is None else 2 * outputs], axis=1)
+    notes, logits = mean_by_note(tokens["note_id"], made[:, :outputs], None if model.weights is None else made[:, outputs:])
+    return notes, logits, mean_by_note(tokens["note_id"], vectors)[1]
 
 
 def pooling_of(folder: Path) -> str:
@@ -178,7 +224,7 @@ def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, 
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
     )
     (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    kept = {"pooling": model.pooling, **settings}
+    kept = {"pooling": model.pooling, "window_pooling": "mean" if model.weights is None else "learned", **settings}
     numbers = {name: kept.pop(name, {}) for name in NUMBERS}
     (folder / FAMILIAR).write_text(json.dumps(numbers, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
     (folder / SETTINGS).write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -198,6 +244,8 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)
+    if settings["window_pooling"] == "learned":
+        model.weigh_windows()
     weights = load_file(folder / WEIGHTS)
     if weights["head.weight"].shape[0] != len(model.head.bias):
         raise ModelError(
@@ -208,7 +256,12 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
 
 
 def pad(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    """A batch of INPUTS and attention_mask, (batch, longest, up to a multiple of 8)."""
+    """A batch of INPUTS and attention_mask, (batch, longest, up to a multiple of 8).
+
+    Of rows that are notes with lists of windows (`gather`): (batch, most windows, longest).
+    """
+    if isinstance(rows[0]["input_ids"][0], list):
+        return _pad_windows(rows, pad_id)
     shape = len(rows), -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
     mask = np.zeros(shape, dtype=np.int64)
     for i, row in enumerate(rows):
@@ -219,6 +272,19 @@ def pad(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
         for i, row in enumerate(rows):
             values[i, : len(row[name])] = row[name]
         batch[name] = torch.from_numpy(values)
+    return batch
+
+
+def _pad_windows(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
+    names = [name for name in INPUTS if name in rows[0]]
+    places = [(note, window) for note, row in enumerate(rows) for window in range(len(row["input_ids"]))]
+    flat = pad([{name: rows[note][name][window] for name in names} for note, window in places], pad_id)
+    notes, windows = (torch.tensor(each) for each in zip(*places, strict=True))
+    batch = {}
+    for name, values in flat.items():
+        fill = pad_id if name == "input_ids" else 0
+        batch[name] = torch.full((len(rows), int(windows.max()) + 1, values.shape[1]), fill)
+        batch[name][notes, windows] = values
     return batch
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from dxtune.errors import ModelError
 from dxtune.params import Params
+from dxtune.tasks.checkpointed import Checkpointed
 from dxtune.tasks.encoder import SETTINGS, WEIGHTS, batches
 from dxtune.tasks.notes import list_column
 from dxtune.tasks.prompts import end_token, template_ids
@@ -30,7 +30,7 @@ IGNORED = -100
 """The label of a token that is not learned, as torch and transformers have it."""
 
 
-class Responder(nn.Module):
+class Responder(Checkpointed):
     """A causal language model that learns responses. encoder: the language model, under the name that all tasks have for it."""
 
     pooling = "none"
@@ -39,24 +39,6 @@ class Responder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.tokenizer: Any = None  # of a model that `load` gives: answers are text
-        self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
-
-    @property
-    def _keys_to_ignore_on_save(self) -> list[str]:
-        """Weights that a checkpoint does without, under the name that transformers asks for: second names, and what is frozen.
-
-        An adapter is a hundredth of its model. Where nothing learns, all of it is there.
-        """
-        learns = any(each.requires_grad for each in self.parameters())
-        names, seen = [], set()
-        for name, each in self.named_parameters(remove_duplicate=False):
-            if id(each) in seen or (learns and not each.requires_grad):
-                names.append(name)
-            seen.add(id(each))
-        return names
-
-    def tie_weights(self) -> None:
-        """What transformers calls after it has read a checkpoint: two names of a weight are still one."""
 
     def forward(
         self,
@@ -87,11 +69,6 @@ class Responder(nn.Module):
         tokens = learned.sum(1)
         count = tokens.sum() if num_items_in_batch is None else num_items_in_batch
         return {"loss": by_row.sum() / count, "logits": torch.stack([by_row, tokens.to(by_row.dtype)], 1)}
-
-
-def _leave_out(model: Responder, state: dict[str, Any], prefix: str, _: Any) -> None:
-    for name in model._keys_to_ignore_on_save:
-        del state[prefix + name]
 
 
 def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: float) -> Responder:

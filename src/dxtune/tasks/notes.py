@@ -141,16 +141,38 @@ def load(text: str, max_tokens: int, stride: int, paired: bool, whole: bool) -> 
     return tokenizer
 
 
-def mean_by_note(note_ids: pl.Series, values: np.ndarray) -> tuple[pl.Series, np.ndarray]:
+def gather(tokens: pl.DataFrame, pooling: str) -> pl.DataFrame:
+    """What a model is fitted on: a row a window as they are, or with `learned` pooling a row a note, lists of windows in it.
+
+    `length` is that of all windows, then. So a batch has whole notes, and train.batch_size counts notes.
+    """
+    if pooling == "mean":
+        return tokens
+    lists = [name for name in ("input_ids", "token_type_ids") if name in tokens.columns]
+    rest = pl.exclude(*lists, "note_id", "length").first()
+    return tokens.group_by("note_id", maintain_order=True).agg(rest, *lists, pl.col("length").sum())
+
+
+def mean_by_note(note_ids: pl.Series, values: np.ndarray, scores: np.ndarray | None = None) -> tuple[pl.Series, np.ndarray]:
     """The notes in order of appearance, and for each the mean of its rows' values, float64.
+
+    scores: the logarithms of the rows' weights, of the shape of values; None: all are equal.
 
     >>> notes, means = mean_by_note(pl.Series("note_id", ["b", "a", "b"]), np.array([[1.0], [5.0], [3.0]]))
     >>> notes.to_list(), means.tolist()
     (['b', 'a'], [[2.0], [5.0]])
+    >>> mean_by_note(pl.Series(["b", "b"]), np.array([[1.0], [5.0]]), np.log([[3.0], [1.0]]))[1].round(9).tolist()
+    [[2.0]]
     """
     names = note_ids.unique(maintain_order=True)
     place = {name: number for number, name in enumerate(names)}
     codes = np.fromiter((place[name] for name in note_ids), np.int64, len(note_ids))
-    sums = np.zeros((len(names), *values.shape[1:]))
-    np.add.at(sums, codes, values)
-    return names, sums / np.bincount(codes, minlength=len(names))[:, None]
+    weights = np.ones_like(values, dtype=np.float64)
+    if scores is not None:
+        highest = np.full((len(names), *values.shape[1:]), -np.inf)
+        np.maximum.at(highest, codes, scores)
+        weights = np.exp(scores - highest[codes])
+    sums, total = np.zeros((2, len(names), *values.shape[1:]))
+    np.add.at(sums, codes, values * weights)
+    np.add.at(total, codes, weights)
+    return names, sums / total

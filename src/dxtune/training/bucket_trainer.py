@@ -50,11 +50,11 @@ class BucketTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The batches of an epoch, the same in every process."""
-        sampler = BucketSampler(self.lengths, self.args.train_batch_size, self.args.seed)
+        self.sampler = BucketSampler(self.lengths, self.args.train_batch_size, self.args.seed)
         loader = DataLoader(
             self.train_dataset,  # type: ignore[arg-type]
             batch_size=self.args.train_batch_size,
-            sampler=sampler,
+            sampler=self.sampler,
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 from datasets import Dataset
-from transformers import EarlyStoppingCallback, EvalPrediction, ProgressCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, EvalPrediction, ProgressCallback, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from dxtune.errors import DataError
@@ -23,6 +23,8 @@ from dxtune.training.callbacks import Course, Curve, PlainProgress, StepClock, S
 EVAL_BATCH = 64
 NOT_READ = ("note_id", "patient_id", "length")
 """Columns of a table of tokens that no batch is made of."""
+Collate = Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]
+"""From rows of a table of tokens to a batch."""
 LATER_WINS = 1e-9
 """What an epoch is worth: nothing against one validation note, enough to decide between equals."""
 
@@ -39,7 +41,7 @@ class Fitted:
 
 def fit(
     model: torch.nn.Module,
-    collate: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
+    collate: Collate,
     train: pl.DataFrame,
     validation: pl.DataFrame,
     score: Callable[[np.ndarray], dict[str, float]],
@@ -66,15 +68,60 @@ def fit(
         steps = round(next(iter(metrics.values())) * notes)
         return metrics | {"selection": steps / notes + LATER_WINS * (trainer.state.epoch or 0.0)}
 
+    clock = StepClock()
+    trainer = _trainer(
+        model,
+        collate,
+        train,
+        settings,
+        precision,
+        checkpoints,
+        eval_dataset=Dataset(validation.with_row_index(ROWS).sort("length", "note_id", ROWS).drop(NOT_READ).to_arrow()),
+        compute_metrics=metrics_of,
+        callbacks=[EarlyStoppingCallback(settings.patience, 0.5 / notes), Curve(checkpoints / "validation.csv"), clock],
+    )
+    trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
+    return _fitted(trainer, settings, clock)
+
+
+def fit_without_validation(
+    model: torch.nn.Module,
+    collate: Callable[[list[dict[str, Any]], int], dict[str, torch.Tensor]],
+    train: pl.DataFrame,
+    settings: Train,
+    precision: str,
+    checkpoints: Path,
+) -> pl.DataFrame:
+    """The loss curve of settings.epochs epochs, after which `model` has its last weights. As exact and resumable as `fit`.
+
+    collate: of rows, each with its place in `train` under ROWS, and the epoch, counted from 0: what it draws at random must
+    follow from these alone, or a resumed run would see other batches.
+    """
+    trainer = _trainer(model, lambda rows: collate(rows, trainer.sampler.epoch), train, settings, precision, checkpoints)
+    trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
+    return _loss_curve(trainer)
+
+
+def _trainer(
+    model: torch.nn.Module,
+    collate: Collate,
+    train: pl.DataFrame,
+    settings: Train,
+    precision: str,
+    checkpoints: Path,
+    callbacks: Sequence[TrainerCallback] = (),
+    **validated: Any,
+) -> BucketTrainer:
+    """A trainer for what is left of a run. validated: what it needs to choose an epoch; without, the last one is kept."""
+
     def batch(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         return collate(rows) | {ROWS: torch.tensor([row[ROWS] for row in rows])}
 
-    checkpoint = last_checkpoint(checkpoints)
     steps_per_epoch = -(-train.height // settings.batch_size)
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         learning_rate=settings.lr,
-        num_train_epochs=_epochs_left(checkpoint, settings.epochs, steps_per_epoch),
+        num_train_epochs=_epochs_left(last_checkpoint(checkpoints), settings.epochs, steps_per_epoch),
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=EVAL_BATCH,
         weight_decay=settings.weight_decay,
@@ -85,11 +132,11 @@ def fit(
         use_cpu=not torch.cuda.is_available(),
         seed=settings.seed,
         data_seed=settings.seed,
-        eval_strategy="epoch",
+        eval_strategy="epoch" if validated else "no",
         save_strategy="epoch",
         save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="selection",
+        load_best_model_at_end=bool(validated),
+        metric_for_best_model="selection" if validated else None,
         greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
         logging_strategy="no",  # Course keeps the curve
@@ -101,30 +148,25 @@ def fit(
         ddp_backend=None if settings.processes == 1 else "nccl" if torch.cuda.is_available() else "gloo",
         ddp_find_unused_parameters=False,
     )
-    clock = StepClock()
     trainer = BucketTrainer(
         model=model,
         args=arguments,
         data_collator=batch,
         train_dataset=Dataset(train.with_row_index(ROWS).drop(NOT_READ).to_arrow()),
-        eval_dataset=Dataset(validation.with_row_index(ROWS).sort("length", "note_id", ROWS).drop(NOT_READ).to_arrow()),
-        compute_metrics=metrics_of,
         callbacks=[
-            EarlyStoppingCallback(settings.patience, 0.5 / notes),
-            Curve(checkpoints / "validation.csv"),
+            *callbacks,
             Course(max(1, steps_per_epoch // 10), settings.micro_batch or settings.batch_size),
             StopWhenAsked(steps_per_epoch),
-            clock,
         ],
         lengths=train["length"].to_numpy(),
         note_ids=train["note_id"].to_list(),
+        **validated,
     )
     if arguments.disable_tqdm:
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(PlainProgress())
-    trainer.train(resume_from_checkpoint=checkpoint)
-    return _fitted(trainer, settings, clock)
+    return trainer
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -161,9 +203,6 @@ def _in_row_order(output: EvalPrediction, rows: int) -> np.ndarray:
 
 def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted:
     history = trainer.state.log_history
-    loss = pl.DataFrame(
-        [(step, round(value, 6)) for step, value in trainer.course.points], schema=["step", "loss"], orient="row"
-    )
     rows = [row for row in history if "eval_selection" in row]
     best = max(rows, key=lambda row: row["eval_selection"])
     optimizer = trainer.optimizer
@@ -178,4 +217,9 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
         "threads": settings.threads,
     }
     metrics |= {f"validation_{name}": value for name, value in figures_of(best).items() if name != "loss"}
-    return Fitted(metrics, loss, curve_of(history), clock)
+    return Fitted(metrics, _loss_curve(trainer), curve_of(history), clock)
+
+
+def _loss_curve(trainer: BucketTrainer) -> pl.DataFrame:
+    points = [(step, round(value, 6)) for step, value in trainer.course.points]
+    return pl.DataFrame(points, schema=["step", "loss"], orient="row")
