@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dxtune.shards.code import canonical, fingerprint
+from dxtune.shards.code import _imports, canonical, fingerprint
 from dxtune.tasks.notes import encode
 from tests.conftest import ROOT
 from tests.shards import work
@@ -53,6 +53,16 @@ def test_what_is_run_counts(source: Path, file: str, old: str, new: str, changes
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     assert tuple(a != b for a, b in zip(before, prints(source), strict=True)) == changes
+
+
+def test_imports_count_wherever_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(
+        "import dxtune.a\nclass C:\n  def f(self):\n    try:\n      from dxtune.b import x\n    except E:\n      import dxtune.c\n"  # noqa: E501
+        "    else:\n      import dxtune.d\n    finally:\n      with y:\n        import dxtune.e\n"
+        "if z:\n  pass\nelif z:\n  match z:\n    case 1:\n      import dxtune.f\nelse:\n  import dxtune.g, os\n"
+    )
+    found = {name for name in _imports("module", tmp_path / "module.py") if name.count(".") == 1}
+    assert found == {f"dxtune.{letter}" for letter in "abcdefg"}
 
 
 def test_data_files_beside_the_code_count(source: Path) -> None:

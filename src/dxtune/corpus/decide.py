@@ -6,7 +6,6 @@ import polars as pl
 
 from dxtune.corpus import checks, splits
 from dxtune.corpus.duplicates import drop_duplicates, drop_straddling, group_patients
-from dxtune.corpus.minhash import SIMILARITY, cluster
 from dxtune.params import Preprocess
 
 
@@ -21,17 +20,14 @@ class Decisions(NamedTuple):
 
 
 def decide(narrow: pl.DataFrame, settings: Preprocess) -> Decisions:
-    """The decisions for a narrow frame (dxtune.corpus.narrow). Raises DataError or LeakageError where no sound split comes out.
+    """The decisions for a narrow frame (dxtune.corpus.narrow) with `cluster`. Raises DataError or LeakageError where no sound
+    split comes out.
 
     Exact copies are dropped first. Near duplicates stay, in one split: the stratified split moves the patients that they tie
     together as one; by the other rules no patient depends on another, so the copies on the training side are dropped.
     """
-    signatures = narrow.select("note_id", "bands", "sketch")  # most of a narrow frame's memory: not copied, and soon let go
-    notes, copies = drop_duplicates(narrow.drop("bands", "sketch"), settings.conflicts)
-    signatures = notes.select("note_id").join(signatures, on="note_id", how="left", maintain_order="left")
+    notes, copies = drop_duplicates(narrow, settings.conflicts)
     del narrow
-    notes = notes.with_columns(cluster(signatures, notes["note_id"], SIMILARITY))
-    del signatures
     notes = notes.join(group_patients(notes), on="patient_id", how="left", maintain_order="left")
     facts: dict[str, Any] = describe_clusters(notes)
     labels = checks.list_labels(notes)

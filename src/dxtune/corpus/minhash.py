@@ -5,10 +5,12 @@ once, for a signature; notes that agree in all rows of a band are compared by on
 minwise hashing, Li and Koenig 2010), so that a note costs under 300 bytes of memory, whatever its length.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 WORDS = 5  # in one shingle
@@ -64,48 +66,83 @@ def sign(notes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def cluster(signatures: pl.DataFrame, order: pl.Series, similarity: float) -> pl.Series:
-    """`cluster` of each row: the position in `order` of its first member, the same for near duplicates; alone, its own.
+class Signatures(NamedTuple):
+    """Of each note whether it has a signature, its bands, (notes, BANDS), and its sketch, (notes, BANDS * ROWS)."""
 
-    signatures: `bands` and `sketch`. order: a unique value a note (its id), so that the order of rows does not matter. In each
-    band every note is compared with the first note that agrees with it and with the one just before it, so the cost grows with
-    the notes, not with their pairs; links are then joined transitively.
+    there: npt.NDArray[np.bool_]
+    bands: npt.NDArray[np.uint64]
+    sketches: npt.NDArray[np.uint8]
+
+
+def unpack(signed: Iterable[pl.DataFrame], notes: int) -> Signatures:
+    """The signatures of all notes from the frames of `sign`, one after another: 300 bytes a note."""
+    there, bands = np.zeros(notes, bool), np.zeros((notes, BANDS), np.uint64)
+    sketches = np.zeros((notes, BANDS * ROWS), np.uint8)
+    start = 0
+    for frame in signed:
+        rows = start + np.flatnonzero(frame["sketch"].is_not_null().to_numpy())
+        some, start = frame.drop_nulls(), start + frame.height
+        there[rows] = True
+        bands[rows] = np.frombuffer(b"".join(some["bands"].to_list()), "<u8").reshape(-1, BANDS)
+        sketches[rows] = np.frombuffer(b"".join(some["sketch"].to_list()), np.uint8).reshape(-1, BANDS * ROWS)
+    return Signatures(there, bands, sketches)
+
+
+def cluster(signatures: Signatures, order: pl.Series, similarity: float) -> pl.Series:
+    """`cluster` of each note: the position in `order` of its first member, the same for near duplicates; alone, its own.
+
+    order: a unique value a note (its id), so that the order of notes does not matter. Of equal signatures the first stands for
+    all. In each band every note is compared with the first note that agrees with it and with the one just before it, so the
+    cost grows with the notes, not with their pairs; links are then joined transitively.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     by_order = order.arg_sort().to_numpy()
-    rows = by_order[signatures["sketch"].is_not_null().to_numpy()[by_order]]  # with a signature, in `order`
+    rows = by_order[signatures.there[by_order]]  # with a signature, in `order`
     own = np.empty(len(order), np.int64)
     own[by_order] = np.arange(len(order))
     if len(rows) < 2:
         return pl.Series("cluster", own)
-    picked = signatures[rows]
-    bands = _matrix(picked["bands"], np.dtype("<u8"))
-    sketches = _matrix(picked["sketch"], np.dtype(np.uint8))
+    first, copy = _firsts(_folded(signatures.bands)[rows])
+    notes = rows[first]
     left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for band in range(BANDS):
-        ranked = np.argsort(bands[:, band], kind="stable")
-        values = bands[ranked, band]
+        values = signatures.bands[notes, band]
+        ranked = np.argsort(values, kind="stable")
+        values = values[ranked]
         starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-        first = np.repeat(starts, np.diff([*starts, len(values)]))
-        later = np.flatnonzero(first != np.arange(len(values)))
-        for other in (first[later], later - 1):
-            alike = _similar(sketches, ranked[later], ranked[other], similarity)
+        head = np.repeat(starts, np.diff([*starts, len(values)]))
+        later = np.flatnonzero(head != np.arange(len(values)))
+        for other in (head[later], later - 1):
+            alike = _similar(signatures.sketches, notes[ranked[later]], notes[ranked[other]], similarity)
             left.append(ranked[later][alike])
             right.append(ranked[other][alike])
     ends = (np.concatenate(left), np.concatenate(right))
-    links = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(rows), len(rows)))
+    links = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(notes), len(notes)))
     _, component = connected_components(links, directed=False)
-    first_of = np.full(component.max() + 1, len(rows))
-    np.minimum.at(first_of, component, np.arange(len(rows)))
-    own[rows] = own[rows[first_of[component]]]
+    first_of = np.full(component.max() + 1, len(notes))
+    np.minimum.at(first_of, component, np.arange(len(notes)))
+    own[rows] = own[notes[first_of[component[copy]]]]
     return pl.Series("cluster", own)
 
 
-def _matrix(values: pl.Series, kind: np.dtype[Any]) -> np.ndarray:
-    """Binary values of one length, a row each."""
-    return np.frombuffer(values.to_arrow().buffers()[2], kind).reshape(len(values), -1)
+def _folded(bands: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """One number for the bands of each note: equal for equal ones."""
+    folded = np.zeros(len(bands), np.uint64)
+    for band in range(BANDS):
+        folded = (folded ^ (folded >> np.uint64(29))) * _ODD + bands[:, band]
+    return folded
+
+
+def _firsts(values: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where each value stands first, in order; and of each place which of these has its value.
+
+    >>> _firsts(np.array([7, 5, 7, 9], np.uint64))
+    (array([0, 1, 3]), array([0, 1, 0, 2]))
+    """
+    _, at, number = np.unique(values, return_index=True, return_inverse=True)
+    return np.sort(at), np.argsort(np.argsort(at))[number]
 
 
 def _similar(sketches: np.ndarray, left: np.ndarray, right: np.ndarray, similarity: float) -> np.ndarray:

@@ -31,7 +31,7 @@ def prepare(
     subgroups: tuple[str, ...],
     found: pl.DataFrame,
 ) -> Result:
-    """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame, `quarantine`.
+    """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame and `signatures`, `quarantine`.
 
     Rows in = notes + quarantine; `row` counts from 1 in the shard.
     """
@@ -40,14 +40,15 @@ def prepare(
     if "answer_start" in notes.columns:
         notes = find_answers(found, notes)
     lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")
-    return Result({"notes": notes.drop("row"), "narrow": measure(notes), "quarantine": lost}, {})
+    tables = {"notes": notes.drop("row"), "narrow": measure(notes), "signatures": sign(notes), "quarantine": lost}
+    return Result(tables, {})
 
 
 def measure(notes: pl.DataFrame) -> pl.DataFrame:
     """The narrow frame of notes with `row`: every column but text and posterior, and
 
     `labels` (a list whatever the task: one label, several, or none), `answer` (hash of what copies may disagree about),
-    `text_hash`, `characters`, `posterior_length` (0: none), `bands` and `sketch` (dxtune.corpus.minhash).
+    `text_hash`, `characters`, `posterior_length` (0: none).
     """
     answers = [name for name in ANSWERS if name in notes.columns]
     asked = notes["question"].fill_null("") if "question" in notes.columns else [""] * notes.height
@@ -63,7 +64,6 @@ def measure(notes: pl.DataFrame) -> pl.DataFrame:
         (pl.col("posterior").list.len().cast(pl.Int64) if "posterior" in notes.columns else pl.lit(0, pl.Int64)).alias(
             "posterior_length"
         ),
-        *sign(notes).get_columns(),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from dxtune import records, shards
+from dxtune.corpus import minhash
 from dxtune.params import SPLITS
 from dxtune.shards.corpus import write_manifest
 
@@ -13,6 +14,13 @@ from dxtune.shards.corpus import write_manifest
 def read_narrow(folder: Path) -> pl.DataFrame:
     """The narrow frames of all shards, with the name of each note's `shard`."""
     return pl.concat([frame.with_columns(pl.lit(name).alias("shard")) for name, frame in shards.iter_shards(folder)])
+
+
+def read_clusters(narrow: Path, signatures: Path) -> pl.Series:
+    """The `cluster` of each row of the narrow frames: the same for near duplicates (dxtune.corpus.minhash)."""
+    ids = shards.read_columns(narrow, ["note_id"])["note_id"]
+    signed = minhash.unpack((frame for _, frame in shards.iter_shards(signatures)), ids.len())
+    return minhash.cluster(signed, ids, minhash.SIMILARITY)
 
 
 def read_quarantine(folder: Path, rows: Mapping[str, int]) -> pl.DataFrame:

@@ -1,5 +1,6 @@
 """What only texts can tell, read from a sample of them: words that give labels away, and how far the test is from training."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,7 @@ __all__ = ["check_leaks", "find_leaks", "measure_drift", "read_sample"]
 TRAINING_SAMPLE = 10_000  # notes
 
 
-def read_sample(notes: pl.DataFrame, source: Path) -> dict[str, pl.DataFrame]:
+def read_sample(notes: pl.DataFrame, source: Path, workers: int) -> dict[str, pl.DataFrame]:
     """Notes of training and test with `text`, `patient_id`, `labels`: those with the smallest text hashes, in that order.
 
     notes: the narrow frame with `split`; source: the corpus of their texts. The order of notes and shards does not matter.
@@ -22,11 +23,14 @@ def read_sample(notes: pl.DataFrame, source: Path) -> dict[str, pl.DataFrame]:
     columns = ["note_id", "patient_id", "labels", "text_hash", "split"]
     sizes = {"train": TRAINING_SAMPLE, "test": SAMPLE}
     picked = pl.concat([notes.filter(split=name).select(columns).sort("text_hash").head(size) for name, size in sizes.items()])
-    found = [
-        frame.join(picked.select("note_id"), on="note_id", how="semi")
-        for _, frame in shards.iter_shards(source, ["note_id", "text"])
-    ]
-    texts = picked.join(pl.concat(found), on="note_id", how="left", maintain_order="left")
+
+    def pick(shard: tuple[str, int]) -> pl.DataFrame:
+        frame = shards.read_shard(source, *shard, ["note_id", "text"])
+        return frame.join(picked.select("note_id"), on="note_id", how="semi")
+
+    with ThreadPoolExecutor(workers) as pool:  # all texts are unpacked for a few of them
+        found = pl.concat(pool.map(pick, shards.shards_of(source).items()))
+    texts = picked.join(found, on="note_id", how="left", maintain_order="left")
     return {name: texts.filter(split=name) for name in sizes}
 
 

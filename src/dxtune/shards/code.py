@@ -92,7 +92,7 @@ def _file(module: str) -> Path | None:
 def _tree(path: Path) -> ast.Module:
     """The syntax tree without docstrings, which no result depends on."""
     tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
+    for node in (tree, *_statements(tree)):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             body.pop(0)
@@ -101,7 +101,7 @@ def _tree(path: Path) -> ast.Module:
 
 def _imports(module: str, path: Path) -> Iterator[str]:
     """The modules of dxtune that a module names in its import statements, with the packages that they are in."""
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -111,6 +111,14 @@ def _imports(module: str, path: Path) -> Iterator[str]:
             parts = name.split(".")
             if parts[0] == PACKAGE:
                 yield from (".".join(parts[:size]) for size in range(1, len(parts) + 1))
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements of a module, those inside others too; no expressions, which are most of a tree and import nothing."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(tree, name, ()):
+            yield inner
+            yield from _statements(inner)
 
 
 def _data_files(folder: Path) -> Iterator[Path]:
