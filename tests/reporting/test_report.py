@@ -90,6 +90,18 @@ def test_it_says_the_headline(page: str) -> None:
     assert "Not a medical device" in text
 
 
+def test_it_says_what_using_the_model_comes_to_and_whether_it_may_be_released(page: str) -> None:
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "Release: not to be released" in text
+    assert "ece high at most 0.05 0.059 no macro f1 low at least 0.8 0.813 yes" in text
+    assert "chosen on validation for risk 0.1, sensitivity 0.9;" in text
+    assert "Patients of 100 with an alert 17.300 15.100 to 19.900" in text
+    assert "Wrong answers among them 0.082" in text
+    assert "female 83 0.882 0.781 to 0.983 +1.2 (−8.9 to +11.3)" in text
+    figures = {title.strip() for title in re.findall(r"<h3>([^<]*)</h3>", page)}
+    assert {"Net benefit", "Risk and coverage", "ROC", "Calibration"} <= figures
+
+
 def test_notes_are_called_synthetic_only_if_they_are(metrics: Path, params: Params) -> None:
     real = params.model_copy(update={"collect": params.collect.model_copy(update={"source": "table"})})
     page = render_report(read_facts(metrics), real)

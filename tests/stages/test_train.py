@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,32 @@ def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[
     for name, value in load_file("models/final/model.safetensors").items():
         np.testing.assert_allclose(value, one[name], rtol=1e-3, atol=1e-4)
     assert json.loads(Path("models/final/dxtune.json").read_text())["params"]["train"]["processes"] == 2
+
+
+def test_two_processes_that_are_stopped_and_killed_go_on_to_the_same_bytes(project: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    settings = TRAIN | {"processes": 2, "epochs": 12, "patience": 12, "hidden_dropout": 0.1}
+    for section, changes in {"model": MODEL, "train": settings}.items():
+        for key, value in changes.items():
+            set_param(project, section, key, value)
+    command = [str(Path(sys.executable).parent / "dxtune"), "train"]
+    subprocess.run(command, check=True, capture_output=True)
+    unbroken = Path("models/final/model.safetensors").read_bytes(), curve("loss"), curve("validation")
+    shutil.rmtree("models")
+
+    for sent, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
+        started = {*Path(".cache").rglob("checkpoint-*/trainer_state.json")}
+        with Path("log").open("w") as log:
+            running = subprocess.Popen(command, stderr=log, stdout=log)
+        while running.poll() is None and {*Path(".cache").rglob("checkpoint-*/trainer_state.json")} <= started:
+            time.sleep(0.01)
+        running.send_signal(sent)
+        assert running.wait() == code, Path("log").read_text()[-2000:]
+        assert "Traceback" not in Path("log").read_text()
+        assert not Path("models/final").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert Path("models/final/model.safetensors").read_bytes() == unbroken[0]
+    assert curve("loss").equals(unbroken[1]) and curve("validation").equals(unbroken[2])
 
 
 def test_another_number_of_processes_than_the_setting_is_refused(

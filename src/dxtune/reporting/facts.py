@@ -31,6 +31,8 @@ PLOTS = {
     "precision_recall": ("recall", "precision"),
     "calibration": ("confidence", "accuracy"),
     "confusion": ("actual", "predicted"),
+    "decision": ("threshold", "model", "all", "none"),
+    "risk_coverage": ("coverage", "risk"),
     "participants": ("variable", "value", "train", "validation", "test"),
 }
 """The tables that a report can show, and the columns that it reads."""
@@ -64,6 +66,25 @@ RIVALS_OF_LABELS = ("TF-IDF + logistic", "Most frequent label")
 RIVALS = dict.fromkeys(("token_f1", "exact_match"), ("Likest sentence", "Never an answer"))
 RIVALS |= dict.fromkeys(("rouge_l", "rouge_1"), ("Response to the likest training prompt", ""))
 """What a figure stands beside, where that is not RIVALS_OF_LABELS."""
+DECISIONS = {
+    "Alerts": {
+        "alert_sensitivity": "Sensitivity",
+        "alert_specificity": "Specificity",
+        "alert_ppv": "Positive predictive value",
+        "alert_npv": "Negative predictive value",
+        "alert_per_100_patients": "Patients of 100 with an alert",
+        "alert_net_benefit": "Net benefit",
+        "alert_net_benefit_of_all": "Net benefit of an alert for everybody",
+    },
+    "Answers": {"answered_share": "Notes that get an answer", "answer_risk": "Wrong answers among them"},
+    "Sets of possible labels": {
+        "set_coverage": "Sets that hold the actual label",
+        "set_size": "Labels in a set",
+        "set_of_one_share": "Sets of one label",
+    },
+    "Unlike the notes of training": {"unlike_share": "Notes that are unlike them"},
+}
+"""What metrics/evaluate.json calls decisions, under headings, with their names on a page."""
 ORIGIN = ("dataset", "revision", "config", "files", "formats", "licence")
 """Of the metrics of collect, what says where the notes came from, beside hashes and years."""
 SAMPLES = 8
@@ -189,6 +210,30 @@ def subgroup_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
         if rows:
             columns[column] = rows
     return columns
+
+
+def decision_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
+    """What using the model comes to: under each heading its figures with their intervals, those that were measured."""
+    found = evaluate.get("decision", {})
+    made = {
+        heading: [
+            {"name": label, "value": found[name], "low": found.get(f"{name}_low"), "high": found.get(f"{name}_high")}
+            for name, label in names.items()
+            if name in found
+        ]
+        for heading, names in DECISIONS.items()
+    }
+    return {heading: rows for heading, rows in made.items() if rows}
+
+
+def targets(evaluate: Values) -> str:
+    """What was to be met on validation, within a sentence; empty where nothing was.
+
+    >>> targets({"decision": {"target_risk": 0.1, "target_sensitivity": 0.9}})
+    'risk 0.1, sensitivity 0.9'
+    """
+    found = evaluate.get("decision", {})
+    return ", ".join(f"{name[7:]} {value:g}" for name, value in sorted(found.items()) if name.startswith("target_"))
 
 
 def flow(facts: Facts) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 40
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Estimate:
 
 def comparison(rows: Sequence[Estimate], description: str) -> Markup:
     """Values from 0 to 1 under each other, each a bar with its interval: model, baselines and ceiling at a glance."""
-    width, left, right, step = 430, 138, 46, 32
+    width, left, right, step = 440, 152, 46, 32
     height = step * len(rows) + 24
 
     def at(value: float) -> float:

@@ -111,6 +111,9 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
                 for column, rows in subgroups.items()
             },
             group_axis=group_axis,
+            gap=f"{first}_gap",
+            decisions=views.decision_rows(evaluate),
+            targets=views.targets(evaluate),
             flow=views.flow(facts),
             splits=views.split_rows(facts["preprocess"]),
             labels=views.label_rows(facts["preprocess"]),
@@ -141,8 +144,9 @@ def _axis(lows: Sequence[float]) -> Axis:
 
 def _charts(facts: Facts) -> list[dict[str, Any]]:
     """The figures whose tables exist: title, caption, SVG, and the CSS class of their width."""
-    made = {"roc": _roc, "precision_recall": _precision_recall, "calibration": _calibration, "loss": _loss}
-    made |= {"validation": _validation, "confusion": _confusion}
+    made = {"roc": _roc, "precision_recall": _precision_recall, "calibration": _calibration}
+    made |= {"decision": _net_benefit, "risk_coverage": _risk_coverage}
+    made |= {"loss": _loss, "validation": _validation, "confusion": _confusion}
     names = ("title", "caption", "size", "svg")
     there = {name: table for name, table in facts.plots.items() if name != "validation" or {*SCORES} & {*table.columns}}
     return [dict(zip(names, draw(facts, there[name]), strict=True)) for name, draw in made.items() if name in there]
@@ -167,6 +171,46 @@ def _calibration(facts: Facts, table: pl.DataFrame) -> Chart:
     described = f"Accuracy against confidence in bins of equal size. Calibration error {_test(facts, 'ece')}."
     svg = figures.square_chart(line, Axis("confidence"), Axis("accuracy"), described, diagonal=True)
     return "Calibration", "Equally many notes a dot. Below the dashed line: surer than right.", "third", svg
+
+
+def _net_benefit(facts: Facts, table: pl.DataFrame) -> Chart:
+    thresholds, model, none = (table[name].to_list() for name in ("threshold", "model", "none"))
+    highest = max(*model, 0.01)
+    low = -highest / 4
+    everybody = table.filter(pl.col("all") >= low)  # falls without end: drawn down to the foot of the chart
+    lines = [
+        Line(thresholds, none, "reference"),
+        Line(everybody["threshold"].to_list(), everybody["all"].to_list(), "second"),
+        Line(thresholds, [max(value, low) for value in model], "line"),
+    ]
+    better = sum(value > max(0.0, other) for value, other in zip(model, table["all"].to_list(), strict=True))
+    described = f"Net benefit over thresholds, mean over labels: above both other lines at {better} of {len(model)} thresholds."
+    svg = figures.wide_chart(lines, Axis("threshold"), Axis("net benefit", low, highest * 1.1), described)
+    return (
+        "Net benefit",
+        "Right alerts less false ones, weighed by the threshold's odds. Falling: alert for all. Dashed: none.",
+        "half",
+        svg,
+    )
+
+
+def _risk_coverage(facts: Facts, table: pl.DataFrame) -> Chart:
+    coverage, risk = table["coverage"].to_list(), table["risk"].to_list()
+    decision = facts["evaluate"].get("decision", {})
+    lines = [Line(coverage, risk)]
+    if "target_risk" in decision:
+        lines.insert(0, Line([0, 1], [decision["target_risk"]] * 2, "reference"))
+    if "answered_share" in decision and "answer_risk" in decision:
+        lines.append(Line([decision["answered_share"]], [decision["answer_risk"]], "line", dots=True))
+    described = f"Share of wrong answers from {number(risk[0])} for the surest notes to {number(risk[-1])} for all."
+    highest = max(*risk, decision.get("target_risk", 0.0), 0.01) * 1.1
+    svg = figures.wide_chart(lines, Axis("share of notes that get an answer"), Axis("wrong", 0.0, highest), described)
+    return (
+        "Risk and coverage",
+        "Wrong answers where only the surest notes get one. Dot: as chosen on validation. Dashed: wanted.",
+        "half",
+        svg,
+    )
 
 
 def _loss(facts: Facts, table: pl.DataFrame) -> Chart:

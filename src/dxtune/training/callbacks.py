@@ -15,9 +15,8 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from dxtune.shards import write_text
+from dxtune.training.processes import stop
 
-STOPPED = 128 + signal.SIGTERM
-"""Exit code of a run that was asked to stop, as a shell has it."""
 NOT_FIGURES = {"selection", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time"}
 """What the log of an epoch holds besides the figures of validation."""
 
@@ -105,7 +104,7 @@ class StopWhenAsked(TrainerCallback):
         if self.asked:
             if state.is_world_process_zero:
                 say(f"asked to stop: checkpoint of step {state.global_step} saved. Run it again, and it goes on from there")
-            sys.exit(STOPPED)
+            stop()
 
 
 class PlainProgress(TrainerCallback):
