@@ -115,6 +115,7 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
             decisions=views.decision_rows(evaluate),
             targets=views.targets(evaluate),
             flow=views.flow(facts),
+            origin=views.lineage_rows(facts, params.collect.source, params.model),
             splits=views.split_rows(facts["preprocess"]),
             labels=views.label_rows(facts["preprocess"]),
             identifiers=[
