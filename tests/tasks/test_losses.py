@@ -34,7 +34,7 @@ def test_their_mean_is_the_loss_of_training(tiny_model: Path, task: ModuleType) 
     made = task.losses(model, rows, SETTINGS, False)
     assert made["note_id"].to_list() == ["d", "b", "a", "c"]
     ends = 2 if task is question_answering else 1  # a note's loss is that of both
-    assert made["loss"].mean() / ends == pytest.approx(float(model(**task.collate(rows.to_dicts(), 0, 3))["loss"]), abs=1e-5)
+    assert made["loss"].mean() / ends == pytest.approx(model(**task.collate(rows.to_dicts(), 0, 3))["loss"].item(), abs=1e-5)
     assert made["loss"].n_unique() == 4
 
 

@@ -74,4 +74,4 @@ def test_losses_are_nats_a_token_of_notes_with_a_response(base: Path) -> None:
     made = generation.losses(model, asked, SETTINGS, False)
     assert made["note_id"].to_list() == ["n000", "n002", "n003"]
     one = model(**generation.collate(some[2:3].to_dicts(), 3, 0))["loss"]
-    assert made["loss"][1] == pytest.approx(float(one), abs=1e-5)
+    assert made["loss"][1] == pytest.approx(one.item(), abs=1e-5)

@@ -53,7 +53,7 @@ def typos(text: str) -> str:
     """The text with a tenth of its longer words mistyped: two neighbouring letters change places, or a key beside is hit.
 
     >>> typos("The patient complains of a cough and sees Dr. [NAME]")
-    ''
+    'The patuent complains of a cough and sees Dr. [NAME]'
     """
     rng = random.Random(text.encode("utf-8", "replace"))  # noqa: S311
     words = list(WORD.finditer(text))

@@ -22,7 +22,7 @@ def completed(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], 
     Its prompt and beginning are given. Source: Carlini et al., Quantifying Memorization Across Neural Language Models (ICLR
     2023), whose models see 50 tokens, too.
     """
-    rows = []
+    rows: list[tuple[str, str, list[int], list[int]]] = []
     for row in tokens.sort("note_id").unique("patient_id", keep="first", maintain_order=True).iter_rows(named=True):
         ids, start = row["input_ids"], row["token_type_ids"].count(0)
         at = start + min(GIVEN, (len(ids) - start) // 2)
