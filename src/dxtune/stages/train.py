@@ -23,7 +23,7 @@ from dxtune.tasks.notes import gather, unknown_id
 from dxtune.training import processes
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
-from dxtune.training.provenance import BASE, provenance
+from dxtune.training.provenance import TOLD, provenance
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -73,7 +73,7 @@ def run(params: Params, paths: Paths) -> None:
     with _replacing(paths.model, paths.tokens / "tokenizer") as folder:
         task.save(model, folder, labels, settings)
 
-    facts = {name: source[name] for name in BASE} | {"precision": precision, "pooling": model.pooling}
+    facts = {name: source[name] for name in TOLD} | {"precision": precision, "pooling": model.pooling}
     facts["parameters"] = sum(each.numel() for each in model.parameters())
     if read.height:
         facts["domain_adaptation_loss"] = read["loss"][-1]
