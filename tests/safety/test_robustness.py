@@ -46,7 +46,7 @@ def test_classification(how: Evaluate) -> None:
     assert half["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro"))
     assert half["drop"] == pytest.approx(1 - half["macro_f1"]) and half["changed_share"] == 0.5
     assert half["drop_low"] < half["drop"] < half["drop_high"]
-    assert (half["patients"], half["notes"]) == (15, 30)
+    assert (half["touched_share"], figures["none"]["touched_share"]) == (0.5, 1)
     assert (figures["none"]["drop"], figures["none"]["changed_share"], figures["none"]["drop_high"]) == (0, 0, 0)
     assert figures["few"] == {"patients_below_10": 1}, "nine patients"
     assert list(table.schema) == list(TABLE) and table["perturbation"].to_list() == ["half", "none"]

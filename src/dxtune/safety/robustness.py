@@ -16,10 +16,9 @@ from dxtune.evaluation.subgroups import SMALLEST_GROUP
 from dxtune.evaluation.weighted import Statistic, mean, together
 from dxtune.params import Evaluate
 
-SHOWN = ("macro_f1", "drop", "changed_share")
+SHOWN = ("macro_f1", "drop", "changed_share", "touched_share")
 TABLE = {
     "perturbation": pl.String,
-    **dict.fromkeys(("patients", "notes"), pl.Int64),
     **dict.fromkeys((f"{name}{end}" for name in SHOWN for end in ("", "_low", "_high")), pl.Float64),
 }
 
@@ -27,7 +26,7 @@ TABLE = {
 def robustness(
     test: pl.DataFrame, others: Mapping[str, pl.DataFrame], settings: Mapping[str, Any], how: Evaluate
 ) -> tuple[Figures, pl.DataFrame]:
-    """The macro-F1 of the test notes and under each perturbation, the drop, and the share of answers that change; and a table.
+    """The macro-F1 of the test notes, and for each perturbation its own, the drop and the share of other answers; and a table.
 
     test: a row a note with its labels' ids and `probabilities`, sorted by note_id. others: by perturbation the probabilities of
     the notes that it changes; those of all others stay as they are. settings: of the model. One set of patient resamples serves
@@ -37,23 +36,22 @@ def robustness(
         return {"patients_below_10": 1}, no_robustness()
     patients, own = test["patient_id"].to_numpy(), _sample(test, settings)
     statistics: dict[str, Statistic] = {"macro_f1": _macro_f1(own, own)}
-    sizes: dict[str, dict[str, int]] = {}
     for name, made in others.items():
-        touched = test.filter(pl.col("note_id").is_in(made["note_id"].implode()))
-        sizes[name] = {"patients": touched["patient_id"].n_unique(), "notes": touched.height}
-        if sizes[name]["patients"] >= SMALLEST_GROUP:
+        touched = test["note_id"].is_in(made["note_id"].implode())
+        if test.filter(touched)["patient_id"].n_unique() >= SMALLEST_GROUP:
             statistics |= _beside(own, _sample(_with(test, made), settings), name)
+            statistics[f"{name} touched_share"] = mean(touched.to_numpy().astype(np.float64))
     measure = together(statistics)
     drawn = bootstrap(measure, patients, how.bootstrap_resamples, how.seed, rare_strata(own.truth, patients))
     once = {name: float(value[0]) for name, value in measure(np.ones((1, test.height))).items()}
 
     figures: Figures = {"patients": test["patient_id"].n_unique(), "notes": test.height}
     figures |= with_interval("macro_f1", once["macro_f1"], drawn["macro_f1"])
-    for name, size in sizes.items():
-        if size["patients"] < SMALLEST_GROUP:
+    for name in others:
+        if f"{name} drop" not in once:
             figures[name] = {"patients_below_10": 1}
             continue
-        found: Figures = {**size}
+        found: Figures = {}
         for each in SHOWN:
             found |= with_interval(each, once[f"{name} {each}"], drawn[f"{name} {each}"])
         figures[name] = found
