@@ -239,6 +239,13 @@ class Evaluate(_Section):
     """Of the bootstrap and the baseline."""
 
 
+class Probe(_Section):
+    """Robustness, and what the weights give away. The bootstrap is that of evaluate."""
+
+    patients: Annotated[int, Field(ge=10)]
+    """The most patients of the test that are looked at, and of training."""
+
+
 class Report(_Section):
     """Report and cards."""
 
@@ -261,6 +268,7 @@ class Params(_Section):
     tokenize: Tokenize
     train: Train
     evaluate: Evaluate
+    probe: Probe
     report: Report
 
     @model_validator(mode="after")

@@ -53,13 +53,22 @@ class Predictor:
         columns = {"text": list(texts)} | ({} if questions is None else {"question": list(questions)})
         notes = pl.DataFrame({"note_id": [str(row) for row in range(len(texts))], **columns})
         notes = make_texts(_mask(notes), **self.settings["cleaning"])
+        return list(self.task.answers(self.predictions(self.tokenize(notes)), notes, self.labels, self.settings))
+
+    def tokenize(self, notes: pl.DataFrame) -> pl.DataFrame:
+        """The token ids of notes with clean texts, as training had them: a row a window, in the order of `notes`."""
         how = (self.settings["max_tokens"], self.settings["long_notes"], self.settings["stride"])
-        encoded = find_encoder(self.settings["task"])(self.tokenizer.to_str(), *how, notes)
-        return list(self.task.answers(self.predictions(encoded.tables["tokens"]), notes, self.labels, self.settings))
+        encode = find_encoder(self.settings["task"])
+        return encode(self.tokenizer.to_str(), *how, notes).tables["tokens"]  # type: ignore[no-any-return]
 
     def predictions(self, tokens: pl.DataFrame) -> pl.DataFrame:
         """One row a note, in the order of `tokens`: note_id and what records.predictions names. Batched by length."""
         return self.task.predict(self.model, tokens, self.settings, self.bf16)  # type: ignore[no-any-return]
+
+    def losses(self, tokens: pl.DataFrame) -> pl.DataFrame:
+        """A row for each note of `tokens` that teaches something: note_id, patient_id, and the `loss` that training lowers."""
+        made = self.task.losses(self.model, tokens, self.settings, self.bf16)
+        return made.join(tokens.select("note_id", "patient_id").unique(), on="note_id", maintain_order="left")  # type: ignore[no-any-return]
 
 
 def _mask(notes: pl.DataFrame) -> pl.DataFrame:

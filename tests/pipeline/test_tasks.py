@@ -18,7 +18,7 @@ from dxtune.predict import Predictor
 from dxtune.shards import read_corpus
 from tests.tasks.causal import build_tiny_llama
 
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "report")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "report")
 FINDINGS = {"lung": ("cough", "wheezing", "dyspnea"), "gut": ("nausea", "vomiting", "diarrhea"), "skin": ("rash", "itching")}
 FILLER = ("the patient was seen in the clinic", "vital signs were stable", "no family history was known", "diet was discussed")
 
@@ -76,7 +76,22 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
     assert not tokens["train"] & tokens["validation"] and not (tokens["train"] | tokens["validation"]) & tokens["test"]
     figures: dict[str, Any] = json.loads((paths.metrics / "evaluate.json").read_text())
     assert figures["test"]["notes"] == notes["test"].height
+    check_probe(json.loads((paths.metrics / "probe.json").read_text()), figures["test"], params.task)
     return figures
+
+
+def check_probe(probed: dict[str, Any], test: dict[str, Any], task: str) -> None:
+    """What belongs to the task is there, and the notes as they are have the figures of evaluate."""
+    membership, labels = probed["membership"], task in records.LABEL_IDS
+    assert 0 <= membership["auc_low"] <= membership["auc"] <= membership["auc_high"] <= 1
+    assert membership["test_patients"] == test["patients"]
+    assert ("robustness" in probed, "extraction" in probed) == (labels, task == "generation")
+    if labels:
+        ends = ("macro_f1", "macro_f1_low", "macro_f1_high")
+        assert [probed["robustness"][name] for name in ends] == pytest.approx([test[name] for name in ends], abs=1e-6)
+        typos = probed["robustness"]["typos"]
+        assert typos["drop"] == pytest.approx(test["macro_f1"] - typos["macro_f1"], abs=2e-6)
+        assert typos["drop_low"] <= typos["drop"] <= typos["drop_high"] and 0 <= typos["changed_share"] <= 1
 
 
 @pytest.mark.parametrize("pooling", ["mean", "learned"])

@@ -43,6 +43,13 @@ def test_a_pinned_hub_model_is_named_as_base(metrics: Path, params: Params) -> N
     assert card.data.base_model == "emilyalsentzer/Bio_ClinicalBERT"
 
 
+def test_the_model_card_says_what_becomes_of_notes_that_are_written_otherwise(metrics: Path, params: Params) -> None:
+    text = render_model_card(read_facts(metrics), params)
+    assert "| Macro F1 lost on the same notes: With typing errors | 0.021 | -0.003 to 0.046 |" in text
+    (metrics / "probe.json").write_text("{}", encoding="utf-8")
+    assert "written otherwise" not in render_model_card(read_facts(metrics), params)
+
+
 @pytest.mark.parametrize("render", [render_model_card, render_data_card])
 def test_tables_hold(metrics: Path, params: Params, render: object) -> None:
     text = render(read_facts(metrics), params)

@@ -97,6 +97,8 @@ def test_it_says_what_using_the_model_comes_to_and_whether_it_may_be_released(pa
     assert "chosen on validation for risk 0.1, sensitivity 0.9;" in text
     assert "Patients of 100 with an alert 17.300 15.100 to 19.900" in text
     assert "Wrong answers among them 0.082" in text
+    assert "Macro F1 lost on the same notes With typing errors 0.021 -0.003 to 0.046" in text and "Without capitals" not in text
+    assert "by the loss Area under the ROC curve; 0.5 is a guess 0.613 0.551 to 0.674" in text
     assert "female 83 0.882 0.781 to 0.983 +1.2 (−8.9 to +11.3)" in text
     figures = {title.strip() for title in re.findall(r"<h3>([^<]*)</h3>", page)}
     assert {"Net benefit", "Risk and coverage", "ROC", "Calibration"} <= figures

@@ -82,6 +82,8 @@ BOUNDARIES = [
     ("evaluate", "data/processed/test", "label"),
     ("evaluate", "data/tokens/test", "input_ids"),
     ("evaluate", "data/tokens/validation", "patient_id"),
+    ("probe", "data/tokens/train", "input_ids"),
+    ("probe", "data/processed/test", "text"),
 ]
 BROKEN: dict[str, tuple[Callable[[pl.DataFrame, str], pl.DataFrame], str]] = {
     "missing": (lambda frame, name: frame.drop(name), r"expected the columns .*; missing: {name}; found "),

@@ -10,7 +10,7 @@ from dxtune.paths import Paths
 from dxtune.stages.report import run
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe")
 
 
 def test_it_writes_three_files(tmp_path: Path) -> None:

@@ -88,5 +88,6 @@ def _render(template: str, facts: Facts, params: Params) -> str:
         splits=views.split_rows(facts["preprocess"]),
         labels=views.label_rows(facts["preprocess"]),
         participants=views.participant_rows(facts),
+        probed=views.probe_rows(facts["probe"]),
         identifiers=views.deidentification_rows(facts["deidentify"]),
     )

@@ -17,12 +17,13 @@ from dxtune.params import Model
 from dxtune.reporting.figures import Estimate
 from dxtune.shards import read_json
 
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe")
 METRICS: Mapping[str, Mapping[str, type]] = {
     "collect": {"rows": int, "records": int},
     "deidentify": {"notes": int},
     "preprocess": {"rows": int, "train": dict, "validation": dict, "test": dict},
     "evaluate": {"test": dict},
+    "probe": {"robustness": dict, "membership": dict},
 }
 """What some metrics must be, where they are there: everything else is made from them."""
 PLOTS = {
@@ -86,6 +87,24 @@ DECISIONS = {
     "Unlike the notes of training": {"unlike_share": "Notes that are unlike them"},
 }
 """What metrics/evaluate.json calls decisions, under headings, with their names on a page."""
+WRITTEN_OTHERWISE = {
+    "typos": "With typing errors",
+    "abbreviated": "Abbreviated",
+    "spelled_out": "Abbreviations spelled out",
+    "reordered": "In another order",
+    "lower_case": "Without capitals",
+    "negations": "Negations turned round: the truth may be another",
+}
+"""What metrics/probe.json calls perturbations, with their names on a page."""
+LOST = {"drop": "Macro F1 lost on the same notes", "changed_share": "Share of answers that become other ones"}
+GIVEN_AWAY = {
+    "Training patients told from others by the loss": ("membership", {"auc": "Area under the ROC curve; 0.5 is a guess"}),
+    "Responses completed word by word": (
+        "extraction",
+        {"train_share": "Of training", "test_share": "Never seen before", "difference": "The difference"},
+    ),
+}
+"""What it says of the weights, under headings."""
 ORIGIN = ("dataset", "revision", "config", "files", "formats", "licence")
 """Of the metrics of collect, what says where the notes came from, beside hashes and years."""
 SAMPLES = 8
@@ -216,15 +235,28 @@ def subgroup_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
 def decision_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
     """What using the model comes to: under each heading its figures with their intervals, those that were measured."""
     found = evaluate.get("decision", {})
-    made = {
-        heading: [
-            {"name": label, "value": found[name], "low": found.get(f"{name}_low"), "high": found.get(f"{name}_high")}
-            for name, label in names.items()
-            if name in found
-        ]
-        for heading, names in DECISIONS.items()
-    }
+    made = {heading: _rows(found, names) for heading, names in DECISIONS.items()}
     return {heading: rows for heading, rows in made.items() if rows}
+
+
+def probe_rows(probe: Values) -> dict[str, list[dict[str, Any]]]:
+    """What was found by asking the model: under each heading its figures with their intervals, those that were measured."""
+    kinds = probe.get("robustness", {})
+    made = {
+        heading: [row for kind, label in WRITTEN_OTHERWISE.items() for row in _rows(kinds.get(kind, {}), {name: label})]
+        for name, heading in LOST.items()
+    }
+    made |= {heading: _rows(probe.get(part, {}), names) for heading, (part, names) in GIVEN_AWAY.items()}
+    return {heading: rows for heading, rows in made.items() if rows}
+
+
+def _rows(found: Values, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Label, value and ends of the interval of the figures that are there."""
+    return [
+        {"name": label, "value": found[name], "low": found.get(f"{name}_low"), "high": found.get(f"{name}_high")}
+        for name, label in names.items()
+        if name in found
+    ]
 
 
 def targets(evaluate: Values) -> str:

@@ -114,6 +114,7 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
             gap=f"{first}_gap",
             decisions=views.decision_rows(evaluate),
             targets=views.targets(evaluate),
+            probed=views.probe_rows(facts["probe"]),
             flow=views.flow(facts),
             origin=views.lineage_rows(facts, params.collect.source, params.model),
             splits=views.split_rows(facts["preprocess"]),

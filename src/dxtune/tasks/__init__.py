@@ -8,6 +8,7 @@ They have the same functions, and the stages call no others:
     scorer       what validation says after an epoch; the first figure is the one that counts
     fit          what is learnt on validation and saved with the model, such as thresholds
     predict      one row a note: the columns that records.predictions names
+    losses       one row a note: how far the model is from what training wanted it to say
     answers      the same for a person who asks `Predictor.predict`
     measure      the content of metrics/evaluate.json and of metrics/plots
     save, load   the model, one folder

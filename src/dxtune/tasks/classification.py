@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from scipy.special import log_softmax
 from torch.nn import functional
 
 from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
@@ -19,7 +20,7 @@ from dxtune.tasks.centroid import fit_centroids, nearest_centroid
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
-__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", "predict", "save", "scorer"]
+__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "losses", "measure", "predict", "save", "scorer"]
 
 HEAD_C = 0.1
 """Inverse strength of the head's L2 penalty: little enough that fine-tuning still has something to learn from."""
@@ -102,6 +103,14 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     probabilities = pl.Series("probabilities", softmax(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
     score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
     return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
+
+
+def losses(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
+    """One row a note, in the order of `tokens`: note_id, and the cross-entropy of its label in nats, as `loss`."""
+    names, logits, _ = encoder.by_note(model, tokens, settings, bf16)
+    truth = tokens.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
+    values = -log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
+    return pl.DataFrame([names, pl.Series("loss", values)])
 
 
 def answers(

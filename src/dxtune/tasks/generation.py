@@ -162,15 +162,9 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
     tokenizer, pad_id = model.tokenizer, settings["pad_token_id"]
     rows = tokens.select("input_ids", "token_type_ids").to_dicts()
     ends = [row["token_type_ids"].count(0) for row in rows]
-    losses = np.zeros((len(rows), 2))
     answers: list[list[int]] = [[] for _ in rows]
-    known = [number for number, row in enumerate(rows) if len(row["input_ids"]) > ends[number]]
-    model.to(torch.bfloat16 if bf16 else torch.float32)  # autocast would turn all weights into bf16 again for every token
+    likelihood = _likelihood(model, tokens, settings, bf16)
     with torch.inference_mode():
-        for places in batches([len(rows[number]["input_ids"]) for number in known]):
-            batch = [known[place] for place in places]
-            output = model(**collate([rows[number] for number in batch], pad_id, 0))
-            losses[batch] = output["logits"].double().numpy()
         room = settings["max_tokens"] // 2
         for batch in batches([end + room for end in ends]):
             prompts = [rows[number]["input_ids"][: ends[number]] for number in batch]
@@ -185,10 +179,31 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
             "reference": [tokenizer.decode(row["input_ids"][at:]) for row, at in zip(rows, ends, strict=True)],
             "answer": [tokenizer.decode(answer).strip() for answer in answers],
             "cut": [end not in answer for answer in answers],
-            "nll": losses[:, 0],
-            "tokens": losses[:, 1].astype(np.int64),
+            "nll": likelihood[:, 0],
+            "tokens": likelihood[:, 1].astype(np.int64),
         }
     )
+
+
+def losses(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
+    """One row a note with a response, in the order of `tokens`: note_id, and the mean nats of its response as `loss`."""
+    nll, number = _likelihood(model, tokens, settings, bf16).T
+    some = number > 0
+    return pl.DataFrame([tokens["note_id"].filter(pl.Series(some)), pl.Series("loss", nll[some] / number[some])])
+
+
+def _likelihood(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> np.ndarray:
+    """Of each row the negative log-likelihood of its response, and how many tokens that has: (rows, 2)."""
+    rows = tokens.select("input_ids", "token_type_ids").to_dicts()
+    known = [number for number, row in enumerate(rows) if 1 in row["token_type_ids"]]
+    found = np.zeros((len(rows), 2))
+    model.to(torch.bfloat16 if bf16 else torch.float32)  # autocast would turn all weights into bf16 again for every token
+    with torch.inference_mode():
+        for places in batches([len(rows[number]["input_ids"]) for number in known]):
+            batch = [known[place] for place in places]
+            output = model(**collate([rows[number] for number in batch], settings["pad_token_id"], 0))
+            found[batch] = output["logits"].double().numpy()
+    return found
 
 
 def respond(model: Any, prompts: list[list[int]], tokenizer: Any, pad_id: int, room: int) -> list[list[int]]:

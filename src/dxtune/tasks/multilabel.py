@@ -20,7 +20,7 @@ from dxtune.tasks.classification import HEAD_C, warning
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
-__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", "predict", "save", "scorer"]
+__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "losses", "measure", "predict", "save", "scorer"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,14 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     probabilities = pl.Series("probabilities", expit(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
     score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
     return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
+
+
+def losses(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
+    """One row a note, in the order of `tokens`: note_id, and the mean binary cross-entropy of its labels in nats, as `loss`."""
+    names, logits, _ = encoder.by_note(model, tokens, settings, bf16)
+    truth = multi_hot(tokens.unique("note_id", keep="first", maintain_order=True)["label_ids"], logits.shape[1])
+    values = np.logaddexp(0, np.where(truth == 1, -logits, logits)).mean(axis=1)
+    return pl.DataFrame([names, pl.Series("loss", values)])
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Labels]:

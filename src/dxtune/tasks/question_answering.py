@@ -1,6 +1,6 @@
 """Question answering: the answer is a span of the note, or there is none."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from scipy.special import log_softmax
 from torch.nn import functional
 
 from dxtune.errors import DataError
@@ -15,9 +16,10 @@ from dxtune.evaluation.answers import fit_no_answer, overlap
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
+from dxtune.tasks.notes import mean_by_note
 from dxtune.tasks.spans import UNKNOWN, Best, best_span, one_a_note
 
-__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "measure", "predict", "save", "scorer"]
+__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "losses", "measure", "predict", "save", "scorer"]
 
 ENDS = 2
 """Outputs for each token: how likely it is the first of the answer, and how likely the last."""
@@ -99,14 +101,37 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     windows: list[Best] = [Best(0, 0, 0.0, 0.0)] * tokens.height
     starts, ends = tokens["starts"].to_list(), tokens["ends"].to_list()
 
-    def scores(**batch: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = model(**batch)["logits"]
-        return logits
-
-    for numbers, values in encoder.in_batches(scores, tokens, settings["pad_token_id"], bf16):
+    for numbers, values in _scores(model, tokens, settings, bf16):
         for number, each in zip(numbers, values, strict=True):
             windows[number] = best_span(each, starts[number], ends[number])
     return one_a_note(tokens["note_id"], windows)
+
+
+def losses(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
+    """One row a note that holds its answer, or has none: note_id, and the cross-entropy of both ends in nats, as `loss`.
+
+    Of several windows their mean.
+    """
+    values, ends = np.zeros((tokens.height, 1)), tokens.select("start_token", "end_token").to_numpy()
+    for numbers, each in _scores(model, tokens, settings, bf16):
+        for number, window in zip(numbers, log_softmax(each, axis=1), strict=True):
+            if ends[number, 0] != UNKNOWN:
+                values[number] = -window[ends[number], [0, 1]].sum()
+    known = ends[:, 0] != UNKNOWN
+    names, means = mean_by_note(tokens["note_id"].filter(pl.Series(known)), values[known])
+    return pl.DataFrame([names, pl.Series("loss", means[:, 0])])
+
+
+def _scores(
+    model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """Numbers of windows, and how likely each of their tokens is an end of the answer, (windows, tokens, 2)."""
+
+    def logits(**batch: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = model(**batch)["logits"]
+        return made
+
+    return encoder.in_batches(logits, tokens, settings["pad_token_id"], bf16)
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Answer]:
