@@ -39,6 +39,7 @@ _stage("preprocess", "Stage: clean, remove duplicates, split by patient.")
 _stage("tokenize", "Stage: token ids, once.")
 _stage("train", "Stage: fine-tune the base model.")
 _stage("evaluate", "Stage: every metric with its interval.")
+_stage("explain", "Stage: which words answers rest on, and for whom they are wrong.")
 _stage("report", "Stage: cards and the HTML report.")
 
 

@@ -239,6 +239,15 @@ class Evaluate(_Section):
     """Of the bootstrap and the baseline."""
 
 
+class Explain(_Section):
+    """Why the model answers as it does."""
+
+    notes: Positive
+    """How many test notes, of as many patients, have what each word adds to the answer measured."""
+    show_text: bool
+    """Whether words of notes that are not synthetic may stand in the report and in metrics/plots/words.csv."""
+
+
 class Report(_Section):
     """Report and cards."""
 
@@ -261,6 +270,7 @@ class Params(_Section):
     tokenize: Tokenize
     train: Train
     evaluate: Evaluate
+    explain: Explain
     report: Report
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from dxtune.predict import Predictor
 from dxtune.shards import read_corpus
 from tests.tasks.causal import build_tiny_llama
 
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "report")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "explain", "report")
 FINDINGS = {"lung": ("cough", "wheezing", "dyspnea"), "gut": ("nausea", "vomiting", "diarrhea"), "skin": ("rash", "itching")}
 FILLER = ("the patient was seen in the clinic", "vital signs were stable", "no family history was known", "diet was discussed")
 
@@ -76,7 +76,26 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
     assert not tokens["train"] & tokens["validation"] and not (tokens["train"] | tokens["validation"]) & tokens["test"]
     figures: dict[str, Any] = json.loads((paths.metrics / "evaluate.json").read_text())
     assert figures["test"]["notes"] == notes["test"].height
+    check_why(params, paths, notes["test"].height)
     return figures
+
+
+def check_why(params: Params, paths: Paths, notes: int) -> None:
+    """Looks at what `explain` wrote: cohorts for every task, attributions where a note gets labels, and no text of a note."""
+    figures = json.loads((paths.metrics / "explain.json").read_text())
+    cohorts = pl.read_csv(paths.metrics / "plots/cohorts.csv")
+    assert cohorts.height == figures["cohorts"] > 0 and cohorts["notes"].sum() <= notes and cohorts["patients"].min() >= 10
+    assert 0 <= figures["worst_cohort_low"] <= figures["worst_cohort_error"] <= figures["worst_cohort_high"] <= 1
+    weighed = pl.read_parquet(paths.attributions)
+    assert list(weighed.schema.items()) == list(records.ATTRIBUTIONS.items())
+    assert not weighed["words"].drop_nulls().len() and pl.read_csv(paths.metrics / "plots/words.csv").height == 0, (
+        "not synthetic"
+    )
+    labelled = params.task in records.LABEL_IDS
+    assert weighed.height == figures.get("notes", 0) == (min(notes, params.explain.notes) if labelled else 0)
+    assert ("completeness_error" in figures) == ("comprehensiveness_difference_low" in figures) == labelled
+    report = (paths.reports / "report.html").read_text()
+    assert "For whom it is wrong" in report and 'class="weighed"' not in report
 
 
 @pytest.mark.parametrize("pooling", ["mean", "learned"])

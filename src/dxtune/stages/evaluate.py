@@ -1,6 +1,6 @@
 """Measure the model on the test split, each metric with its interval, beside baselines and the ceiling: `dxtune evaluate`.
 
-The only stage that reads the test split. Intervals come from resampling patients.
+With `explain` the only stage that reads the test split. Intervals come from resampling patients.
 """
 
 import polars as pl

@@ -10,6 +10,7 @@ They have the same functions, and the stages call no others:
     predict      one row a note: the columns that records.predictions names
     answers      the same for a person who asks `Predictor.predict`
     measure      the content of metrics/evaluate.json and of metrics/plots
+    mistakes     how wrong each note's answer is, 0 to 1
     save, load   the model, one folder
 
 How texts become token ids, which needs no torch, is a module of its own: `find_encoder`.
