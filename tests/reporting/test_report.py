@@ -149,6 +149,14 @@ def test_without_an_explanation_there_is_no_section_of_it(metrics: Path, params:
     assert 'id="why"' not in page and 'href="#why"' not in page
 
 
+def test_it_says_what_the_model_was_made_from(page: str) -> None:
+    text = " ".join(re.sub("<[^>]+>", " ", page.split('id="lineage"')[1].split("</section>", maxsplit=1)[0]).split())
+    assert "Source synthetic" in text and "torch 2.13.0" in text
+    assert f"SHA-256 of the tokens that it learned from {'a' * 64}" in text and "b" * 64 in text
+    assert "SHA-256 of the base weights 53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" in text
+    assert "Revision" not in text, "a package has none"
+
+
 def test_notes_are_called_synthetic_only_if_they_are(metrics: Path, params: Params) -> None:
     real = params.model_copy(update={"collect": params.collect.model_copy(update={"source": "table"})})
     page = render_report(read_facts(metrics), real)

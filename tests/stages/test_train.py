@@ -65,6 +65,20 @@ def test_every_method_leaves_a_model_like_any_other(project: Path, params_with: 
     assert not list(Path(".cache").rglob("checkpoint-*")), "a finished run keeps no checkpoint"
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_two_forced_runs_give_the_same_bytes_and_say_with_how_many_threads(
+    project: Path, params_with: Callable[..., Params], threads: int
+) -> None:
+    params = params_with(model=MODEL, train=TRAIN | {"threads": threads, "hidden_dropout": 0.1})
+    made = []
+    for _ in range(2):
+        train.run(params, Paths())
+        files = sorted(path for path in (*Path("models").rglob("*"), *Path("metrics").rglob("*")) if path.is_file())
+        made.append({str(path): path.read_bytes() for path in files})
+    assert made[0] == made[1]
+    assert json.loads(made[0]["metrics/train.json"])["threads"] == threads
+
+
 def test_where_a_model_came_from_is_saved_with_it(project: Path, params_with: Callable[..., Params]) -> None:
     params = params_with(model=MODEL, train=TRAIN | {"epochs": 1})
     train.run(params, Paths())

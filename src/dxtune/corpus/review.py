@@ -24,9 +24,11 @@ def read_sample(notes: pl.DataFrame, source: Path, workers: int) -> dict[str, pl
     sizes = {"train": TRAINING_SAMPLE, "test": SAMPLE}
     picked = pl.concat([notes.filter(split=name).select(columns).sort("text_hash").head(size) for name, size in sizes.items()])
 
+    wanted = picked.select("note_id")
+
     def pick(shard: tuple[str, int]) -> pl.DataFrame:
-        frame = shards.read_shard(source, *shard, ["note_id", "text"])
-        return frame.join(picked.select("note_id"), on="note_id", how="semi")
+        frame = shards.read_shard(source, *shard, ["note_id", "text"]).join(wanted, on="note_id", how="semi")
+        return pl.DataFrame(frame.to_dict(as_series=False), schema=frame.schema)  # a slice would hold all texts of its shard
 
     with ThreadPoolExecutor(workers) as pool:  # all texts are unpacked for a few of them
         found = pl.concat(pool.map(pick, shards.shards_of(source).items()))

@@ -141,15 +141,19 @@ def answer(
     sure = [np.zeros(0, np.uint64)]
     for shard in shards if len(several) else ():
         found = names(shard).filter(look=0)
-        sure.append(found["tag"].to_numpy()[np.isin(found["patient"].to_numpy(), several)])
+        sure.append(found["tag"].to_numpy()[_among(several, found["patient"].to_numpy())])
     known, answers = np.sort(np.concatenate(sure)), {}
     for shard in shards if len(known) else ():
         frame = asked(shard)
-        tag = frame["tag"].to_numpy()
-        at = np.searchsorted(known, tag)
-        hits = frame.filter(pl.Series(known[np.minimum(at, len(known) - 1)] == tag))
+        hits = frame.filter(pl.Series(_among(known, frame["tag"].to_numpy())))
         answers[shard] = hits.select(pl.lit(0, pl.UInt16).alias("look"), *ASKED)
     return answers
+
+
+def _among(ordered: Hashes, values: Hashes) -> Mask:
+    """Which values are among some in ascending order, of which there is one at least: np.isin would sort them each time."""
+    at = np.searchsorted(ordered, values)
+    return np.asarray(ordered[np.minimum(at, len(ordered) - 1)] == values)
 
 
 def add_late(

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from dxtune.errors import DataError
+from dxtune.params import Model
 from dxtune.reporting.figures import Estimate
 from dxtune.shards import read_json
 
@@ -273,6 +274,20 @@ def source_rows(collect: Values, source: str) -> list[tuple[str, str]]:
         shifted = ", shifted" if collect.get("years_shifted") == "yes" else ""
         rows.append(("Years", f"{collect['first_year']} to {collect['last_year']}{shifted}"))
     return rows
+
+
+def lineage_rows(facts: Facts, source: str, model: Model) -> list[tuple[str, str]]:
+    """What the model was made from, name and value: source files, key, tokens, labels, base model, packages."""
+    train = facts["train"]
+    rows = source_rows(facts["collect"], source)
+    rows.append(("Key of de-identification (fingerprint)", str(facts["deidentify"].get("key_fingerprint", ""))))
+    rows.append(("SHA-256 of the tokens that it learned from", str(train.get("data_sha256", ""))))
+    rows.append(("SHA-256 of the label map", str(train.get("labels_sha256", ""))))
+    rows.append(("Base model", str(train.get("base_model", model.name))))
+    rows.append(("Revision of the base model", str(model.revision or "")))
+    rows.append(("SHA-256 of the base weights", str(train.get("base_model_sha256") or model.sha256 or "")))
+    rows += [(name, str(version)) for name, version in train.get("versions", {}).items()]
+    return [(name, value) for name, value in rows if value]
 
 
 def split_rows(preprocess: Values) -> list[dict[str, Any]]:

@@ -123,6 +123,7 @@ def render_report(
             },
             targets=views.targets(evaluate),
             flow=views.flow(facts),
+            origin=views.lineage_rows(facts, params.collect.source, params.model),
             splits=views.split_rows(facts["preprocess"]),
             labels=views.label_rows(facts["preprocess"]),
             identifiers=[

@@ -43,22 +43,28 @@ def find(folder: Path, hashes: Hashes) -> Entry | None:
 
 
 def keep(folder: Path, tables: Mapping[str, tuple[bytes, int]], facts: Mapping[str, Any], hashes: Hashes) -> Entry:
-    """Writes an entry aside and renames it. tables: parquet bytes and rows, by name."""
+    """Writes an entry aside and renames it; the hashes of its files are remembered. tables: parquet bytes and rows, by name."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     for name, (data, _) in tables.items():
         (aside / f"{name}.parquet").write_bytes(data)
-    listed = {name: {"rows": rows, "blake2b": hash_bytes(data)} for name, (data, rows) in tables.items()}
+    listed: dict[str, dict[str, Any]] = {
+        name: {"rows": rows, "blake2b": hash_bytes(data)} for name, (data, rows) in tables.items()
+    }
     text = json.dumps({"tables": listed, "facts": facts}, sort_keys=True, allow_nan=False)
     (aside / FACTS).write_text(text, encoding="utf-8")
     try:
         aside.rename(folder)
     except OSError:  # another run was faster
         shutil.rmtree(aside)
-    entry = find(folder, hashes)
-    assert entry is not None, f"{folder} was written a moment ago"
-    return entry
+        entry = find(folder, hashes)
+        assert entry is not None, f"{folder} was written a moment ago"
+        return entry
+    files = {name: folder / f"{name}.parquet" for name in tables}
+    for name, file in files.items():
+        hashes.remember(file, listed[name]["blake2b"])
+    return Entry(files, {name: rows for name, (_, rows) in tables.items()}, dict(facts))
 
 
 @dataclass(frozen=True)

@@ -31,16 +31,25 @@ class Hashes:
         """The hash of a local file, or of one behind an fsspec URL, which is always read. Raises OSError where none is."""
         if "://" in str(path):
             return hash_bytes(read_bytes(str(path)))
-        status = Path(path).stat()
-        key = f"{status.st_dev}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+        key, changed = _key(Path(path))
         found = self._known.pop(key, None) or hash_bytes(Path(path).read_bytes())
-        if status.st_mtime < time.time() - SETTLED_S:
+        if changed < time.time() - SETTLED_S:
             self._known[key] = found
         return found
+
+    def remember(self, path: Path, found: str) -> None:
+        """Takes the hash of a local file that was just written and that nobody writes again."""
+        self._known[_key(path)[0]] = found
 
     def save(self) -> None:
         """Remembers for the next run. Of two runs at once one may forget what the other has read."""
         write_text(json.dumps(dict(list(self._known.items())[-MOST:])), self._file)
+
+
+def _key(path: Path) -> tuple[str, float]:
+    """By what a local file is known, and when it was changed."""
+    status = path.stat()
+    return f"{status.st_dev}-{status.st_ino}-{status.st_size}-{status.st_mtime_ns}", status.st_mtime
 
 
 def hash_bytes(data: bytes) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # it loads torch
     from dxtune.safety.attribution import Attributor, Points
     from dxtune.tasks.encoder import NoteModel
 
-STEPS, FEWER_STEPS = 24, 8
+STEPS, FEWER_STEPS = 24, 4
 """Of the integral for a note's attributions, and for those of random weights, which are only ranked."""
 MOST = 500
 """Test notes, the first by hash, from which the influential words of the labels are taken."""

@@ -8,7 +8,8 @@ in .cache/checkpoints, under a hash of everything that made them: a killed run g
 
 import hashlib
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from dxtune.tasks.notes import gather, unknown_id
 from dxtune.training import processes
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
-from dxtune.training.provenance import BASE, provenance
+from dxtune.training.provenance import TOLD, provenance
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -33,6 +34,7 @@ def run(params: Params, paths: Paths) -> None:
     from dxtune.training.attention import use_fast_attention
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
+    from dxtune.training.vocabulary import Vocabulary
 
     task = tasks.find_task(params.task)
     base = find_base_model(params.model)
@@ -52,8 +54,10 @@ def run(params: Params, paths: Paths) -> None:
     learned = task.fit_head(model, train, pad_id, precision == "bf16")
     if params.train.window_pooling == "learned":
         model.weigh_windows()
-    fitting, checking = (gather(each, params.train.window_pooling) for each in (train, validation))
     model.encoder = adapt(model.encoder, params.model)
+    words = Vocabulary(model.encoder, (train, validation), pad_id)
+    words.narrow(model.encoder)
+    fitting, checking = (gather(words.renumber(each), params.train.window_pooling) for each in (train, validation))
     collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
     spare = processes.spare(model)
     fitted = fit(model, collate, fitting, checking, task.scorer(checking), params.train, precision, checkpoints)
@@ -61,25 +65,33 @@ def run(params: Params, paths: Paths) -> None:
     if not processes.is_first():
         return
 
+    words.widen(model.encoder)
     model.encoder = merge(model.encoder)
-    aside = paths.model.with_name(".final.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(paths.tokens / "tokenizer", aside)
     source = provenance(params, base, paths.tokens, labels)
     settings = source | _described(params, paths, pad_id, precision, {*train.columns} - {*columns})
     settings |= learned | task.fit(model.eval(), validation, settings, precision == "bf16")
-    task.save(model, aside, labels, settings)
-    shutil.rmtree(paths.model, ignore_errors=True)
-    aside.rename(paths.model)
+    with _replacing(paths.model, paths.tokens / "tokenizer") as folder:
+        task.save(model, folder, labels, settings)
 
-    facts = {name: source[name] for name in BASE} | {"precision": precision, "pooling": model.pooling}
+    facts = {name: source[name] for name in TOLD} | {"precision": precision, "pooling": model.pooling}
+    facts["parameters"] = sum(each.numel() for each in model.parameters())
     if read.height:
         facts["domain_adaptation_loss"] = read["loss"][-1]
     write_json(fitted.metrics | facts, paths.metrics / "train.json")
-    write_text(read.write_csv(), paths.metrics / "plots/domain_adaptation.csv")
-    write_text(fitted.loss.write_csv(), paths.metrics / "plots/loss.csv")
-    write_text(fitted.validation.write_csv(), paths.metrics / "plots/validation.csv")
+    for name, curve in (("domain_adaptation", read), ("loss", fitted.loss), ("validation", fitted.validation)):
+        write_text(curve.write_csv(), paths.metrics / "plots" / f"{name}.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+@contextmanager
+def _replacing(folder: Path, tokenizer: Path) -> Iterator[Path]:
+    """A new folder with a tokenizer in it, which then stands in the place of `folder`."""
+    aside = folder.with_name(".final.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(tokenizer, aside)
+    yield aside
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
 
 
 def _described(params: Params, paths: Paths, pad_id: int, precision: str, extra: set[str]) -> dict[str, Any]:

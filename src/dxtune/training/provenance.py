@@ -8,10 +8,13 @@ from typing import Any
 
 from dxtune.errors import ModelError
 from dxtune.params import Params
+from dxtune.shards import versions
 from dxtune.training.base_model import weights_sha256
 
-BASE = ("base_model", "base_model_revision", "base_model_sha256")
-"""What metrics/train.json says of the base model, too."""
+PACKAGES = ("dxtune", "numpy", "safetensors", "tokenizers", "torch", "transformers")
+"""What reads the tokens and makes the weights."""
+TOLD = ("base_model", "base_model_revision", "base_model_sha256", "data_sha256", "labels_sha256", "versions")
+"""What metrics/train.json says of it, too."""
 
 
 def provenance(params: Params, base: Path, tokens: Path, labels: list[str]) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def provenance(params: Params, base: Path, tokens: Path, labels: list[str]) -> d
         "base_model_sha256": weights_sha256(base),
         "data_sha256": digest(path.read_bytes() for path in used),
         "labels_sha256": labels_sha256(labels),
+        "versions": versions(*PACKAGES),
         "params": {"task": params.task, **sections},
     }
 

@@ -212,7 +212,6 @@ def _fitted(trainer: BucketTrainer, settings: Train, clock: StepClock) -> Fitted
         "epochs": len(rows),
         "steps": trainer.state.global_step,
         "lr": min(group["initial_lr"] for group in optimizer.param_groups),  # as the optimiser got it
-        "parameters": sum(parameter.numel() for _, parameter in model_parameters(trainer)),
         "trained_parameters": sum(each.numel() for _, each in model_parameters(trainer) if each.requires_grad),
         "threads": settings.threads,
     }
