@@ -1,4 +1,4 @@
-"""What each token of a note adds to the logit of a label: integrated gradients, or gradient times input, of the embeddings.
+"""What each token of a note adds to the logit of a label: integrated gradients of the embeddings.
 
 The note is compared with itself without its words: every token but the special ones is padding there, at the same places.
 Source: Sundararajan et al., Axiomatic Attribution for Deep Networks (ICML 2017, arXiv:1703.01365).
@@ -20,8 +20,6 @@ TOKENS = 2048
 
 Points = tuple[Floats, Floats]
 """Places from 0, the note without its words, to 1, the note; and the weight of the slope at each of them."""
-AT_THE_NOTE: Points = (np.ones(1), np.ones(1))
-"""Gradient times input: the slope at the note alone, which is quick, and in the words' mean over many notes good enough."""
 
 
 def integral(steps: int) -> Points:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:  # it loads torch
     from dxtune.safety.attribution import Attributor, Points
     from dxtune.tasks.encoder import NoteModel
 
-STEPS, FEWER_STEPS = 24, 4
-"""Of the integral for a note's attributions, and for those of random weights, which are only ranked."""
+STEPS, FEWER_STEPS, ONE_STEP = 24, 4, 1
+"""Of the integral: for a note's attributions; for those of random weights, only ranked; for means over many notes."""
 MOST = 500
 """Test notes, the first by hash, from which the influential words of the labels are taken."""
 Tables = tuple[pl.DataFrame, pl.DataFrame]
@@ -110,7 +110,7 @@ def weigh(predictor: Predictor, test: pl.DataFrame, rows: pl.DataFrame, params: 
     )
     if not may_show:
         return figures, (weighed, pl.DataFrame(schema=TABLE))
-    quick = attributed(own, by_hash.head(MOST), windows, attribution.AT_THE_NOTE)
+    quick = attributed(own, by_hash.head(MOST), windows, attribution.integral(ONE_STEP))
     said = [
         (note.note_id, note.patient_id, predictor.labels[note.label], word, score)
         for note in quick
