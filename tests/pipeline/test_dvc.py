@@ -22,6 +22,7 @@ def test_first_run_leaves_nothing_untracked_and_all_outputs(project: Project) ->
     assert project.run("git", "status", "--porcelain") == ""
     for name in ("data/raw/manifest.json", "models/final/model.safetensors", "data/predictions.parquet", "reports/report.html"):
         assert (project.root / name).is_file(), name
+    assert 'class="weighed"' in (project.root / "reports/report.html").read_text(), "words of synthetic notes may be shown"
     assert not list((project.root / ".cache").rglob("checkpoint-*")), "a finished run keeps no checkpoint"
     cached = {path.name for path in (project.root / ".dvc/cache").rglob("*") if path.is_file()}
     raw = json.loads((project.root / "data/raw/manifest.json").read_text())
