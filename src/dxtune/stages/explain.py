@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # it loads torch
     from dxtune.safety.attribution import Attributor, Points
     from dxtune.tasks.encoder import NoteModel
 
-STEPS, FEWER_STEPS, ONE_STEP = 24, 4, 1
+STEPS, FEWER_STEPS, ONE_STEP = 20, 4, 1
 """Of the integral: for a note's attributions; for those of random weights, only ranked; for means over many notes."""
 MOST = 500
 """Test notes, the first by hash, from which the influential words of the labels are taken."""
