@@ -40,6 +40,7 @@ _stage("tokenize", "Stage: token ids, once.")
 _stage("train", "Stage: fine-tune the base model.")
 _stage("evaluate", "Stage: every metric with its interval.")
 _stage("probe", "Stage: notes written otherwise, and what the weights give away.")
+_stage("explain", "Stage: which words answers rest on, and for whom they are wrong.")
 _stage("report", "Stage: cards and the HTML report.")
 
 

@@ -246,6 +246,15 @@ class Probe(_Section):
     """The most patients of the test that are looked at, and of training."""
 
 
+class Explain(_Section):
+    """Why the model answers as it does."""
+
+    notes: Positive
+    """How many test notes, of as many patients, have what each word adds to the answer measured."""
+    show_text: bool
+    """Whether words of notes that are not synthetic may stand in the report and in metrics/plots/words.csv."""
+
+
 class Report(_Section):
     """Report and cards."""
 
@@ -269,6 +278,7 @@ class Params(_Section):
     train: Train
     evaluate: Evaluate
     probe: Probe
+    explain: Explain
     report: Report
 
     @model_validator(mode="after")

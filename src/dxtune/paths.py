@@ -52,6 +52,11 @@ class Paths:
         return self.root / "data/predictions.parquet"
 
     @property
+    def attributions(self) -> Path:
+        """One row a note whose words were weighed: its likeliest label, and what each word adds to it."""
+        return self.root / "data/attributions.parquet"
+
+    @property
     def metrics(self) -> Path:
         """One JSON file a stage, and plots/ with the curves."""
         return self.root / "metrics"

@@ -107,6 +107,16 @@ OUTPUTS: Mapping[str, Schema] = {
     },
 }
 
+# data/attributions.parquet: a note's likeliest label, how likely it is, and what each word adds to its logit. Without the words
+# where the notes are not synthetic and explain.show_text is false.
+ATTRIBUTIONS: Schema = {
+    "note_id": pl.String,
+    "label": pl.String,
+    "probability": pl.Float64,
+    "words": pl.List(pl.String),
+    "scores": pl.List(pl.Float64),
+}
+
 # What a table may have besides.
 EXTRA: Schema = {"question": pl.String, "posterior": pl.List(pl.Float64), "gold_spans": GOLD_SPANS}
 

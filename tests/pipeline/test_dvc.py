@@ -7,7 +7,7 @@ import pytest
 
 from tests.pipeline.conftest import Project, set_param, stages_run
 
-PIPELINE = ["collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "report"]
+PIPELINE = ["collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report"]
 OUTPUTS = ("data", "models", "metrics", "reports")
 
 
@@ -22,6 +22,7 @@ def test_first_run_leaves_nothing_untracked_and_all_outputs(project: Project) ->
     assert project.run("git", "status", "--porcelain") == ""
     for name in ("data/raw/manifest.json", "models/final/model.safetensors", "data/predictions.parquet", "reports/report.html"):
         assert (project.root / name).is_file(), name
+    assert 'class="weighed"' in (project.root / "reports/report.html").read_text(), "words of synthetic notes may be shown"
     assert not list((project.root / ".cache").rglob("checkpoint-*")), "a finished run keeps no checkpoint"
     cached = {path.name for path in (project.root / ".dvc/cache").rglob("*") if path.is_file()}
     raw = json.loads((project.root / "data/raw/manifest.json").read_text())
@@ -36,13 +37,13 @@ def test_nothing_reruns_without_a_change(project: Project) -> None:
 def test_learning_rate_reruns_training_and_what_follows(project: Project) -> None:
     before = project.bytes_of("data/tokens", "data/processed")
     set_param(project.root, "train", "lr", 0.0015)
-    assert project.repro() == ["check", "train", "evaluate", "probe", "report"]
+    assert project.repro() == ["check", "train", "evaluate", "probe", "explain", "report"]
     assert project.bytes_of("data/tokens", "data/processed") == before
 
 
 def test_evaluation_setting_does_not_retrain(project: Project) -> None:
     set_param(project.root, "evaluate", "calibration_bins", 5)
-    assert project.repro() == ["check", "evaluate", "report"]
+    assert project.repro() == ["check", "evaluate", "report"], "the predictions are the same"
 
 
 def test_forced_rebuild_gives_the_same_lock(project: Project) -> None:
@@ -53,7 +54,7 @@ def test_forced_rebuild_gives_the_same_lock(project: Project) -> None:
 
 def test_experiment_gets_the_float_to_the_optimiser(project: Project) -> None:
     output = project.run("dvc", "exp", "run", "-S", "train.lr=3e-5")
-    assert stages_run(output) == ["check", "train", "evaluate", "probe", "report"]
+    assert stages_run(output) == ["check", "train", "evaluate", "probe", "explain", "report"]
     assert json.loads((project.root / "metrics/train.json").read_text())["lr"] == 3e-5
     assert "3e-05" in (project.root / "params.yaml").read_text(), "dvc writes the form that YAML 1.1 reads as a string"
 

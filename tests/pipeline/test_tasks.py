@@ -18,7 +18,7 @@ from dxtune.predict import Predictor
 from dxtune.shards import read_corpus
 from tests.tasks.causal import build_tiny_llama
 
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "report")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report")
 FINDINGS = {"lung": ("cough", "wheezing", "dyspnea"), "gut": ("nausea", "vomiting", "diarrhea"), "skin": ("rash", "itching")}
 FILLER = ("the patient was seen in the clinic", "vital signs were stable", "no family history was known", "diet was discussed")
 
@@ -53,6 +53,7 @@ def settings(params_with: Callable[..., Params], tiny_model: Path, monkeypatch: 
             tokenize={"max_truncated_share": 1.0} | tokenize,
             train={"precision": "fp32", "threads": 1, "lr": 3e-3, "epochs": 2} | train,
             evaluate={"bootstrap_resamples": 100},
+            explain={"show_text": task == "classification"},
         )
 
     return make
@@ -77,6 +78,7 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads((paths.metrics / "evaluate.json").read_text())
     assert figures["test"]["notes"] == notes["test"].height
     check_probe(json.loads((paths.metrics / "probe.json").read_text()), figures["test"], params.task)
+    check_why(params, paths, notes["test"].height)
     return figures
 
 
@@ -92,6 +94,24 @@ def check_probe(probed: dict[str, Any], test: dict[str, Any], task: str) -> None
         typos = probed["robustness"]["typos"]
         assert typos["drop"] == pytest.approx(test["macro_f1"] - typos["macro_f1"], abs=2e-6)
         assert typos["drop_low"] <= typos["drop"] <= typos["drop_high"] and 0 <= typos["changed_share"] <= 1
+
+
+def check_why(params: Params, paths: Paths, notes: int) -> None:
+    """Looks at what `explain` wrote: cohorts for every task, attributions where a note gets labels, and no text of a note."""
+    figures = json.loads((paths.metrics / "explain.json").read_text())
+    cohorts = pl.read_csv(paths.metrics / "plots/cohorts.csv")
+    assert cohorts.height == figures["cohorts"] > 0 and cohorts["notes"].sum() <= notes and cohorts["patients"].min() >= 10
+    assert 0 <= figures["worst_cohort_low"] <= figures["worst_cohort_error"] <= figures["worst_cohort_high"] <= 1
+    weighed = pl.read_parquet(paths.attributions)
+    assert list(weighed.schema.items()) == list(records.ATTRIBUTIONS.items())
+    shown = params.explain.show_text
+    assert weighed["words"].null_count() == (0 if shown else weighed.height), "the notes are not synthetic"
+    assert (pl.read_csv(paths.metrics / "plots/words.csv").height > 0) == shown
+    labelled = params.task in records.LABEL_IDS
+    assert weighed.height == figures.get("notes", 0) == (min(notes, params.explain.notes) if labelled else 0)
+    assert ("completeness_error" in figures) == ("comprehensiveness_difference_low" in figures) == labelled
+    report = (paths.reports / "report.html").read_text()
+    assert "For whom it is wrong" in report and ('class="weighed"' in report) == shown
 
 
 @pytest.mark.parametrize("pooling", ["mean", "learned"])

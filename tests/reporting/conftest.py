@@ -96,6 +96,11 @@ def write_metrics(folder: Path, labels: list[str] = DIAGNOSES) -> Path:
                                  "typos": {"drop": 0.0212, "drop_low": -0.0031, "drop_high": 0.0457, "changed_share": 0.062,
                                            "changed_share_low": 0.036, "changed_share_high": 0.092}}},
     }  # fmt: skip
+    stages["explain"] = {
+        "notes": 24, "completeness_error": 0.0123, "comprehensiveness_difference": 0.31,
+        "comprehensiveness_difference_low": 0.22, "comprehensiveness_difference_high": 0.4, "sufficiency_difference": -0.27,
+        "random_model_correlation": 0.02,
+    }  # fmt: skip
     for stage, values in stages.items():
         (folder / f"{stage}.json").write_text(json.dumps(values), encoding="utf-8")
 
@@ -116,6 +121,11 @@ def write_metrics(folder: Path, labels: list[str] = DIAGNOSES) -> Path:
     table("decision", "threshold,model,all,none",
           [f"{x},{0.08 - 0.05 * x:.4f},{0.083 - 0.917 * x / (1 - x):.4f},0.0" for x in grid[1:-1]])  # fmt: skip
     table("risk_coverage", "coverage,risk", [f"{x},{0.13 * x**3:.4f}" for x in grid[1:]])
+    table("words", "label,word,score,notes,patients",
+          [f'"{label}",{word},0.04,12,11' for label in labels[-2:] for word in ("wheeze", '"a<b>"')])  # fmt: skip
+    table("cohorts", "cohort,patients,notes,validation_error,error,low,high,gap,gap_low,gap_high",
+          ["site is <b>North</b> and words above 120.5,14,20,0.4,0.35,0.2,0.5,0.25,0.1,0.4",
+           "site is not North,144,205,0.1,0.1,0.06,0.15,-0.25,-0.4,-0.1"])  # fmt: skip
     table("loss", "step,loss", [f"{s},{2.5 * math.exp(-s / 60) + 0.08 + random.random() * 0.2:.4f}" for s in range(1, 257, 2)])
     epochs = ["1,1.4,0.62,0.68", "2,0.7,0.81,0.84", "3,0.52,0.868,0.877", "4,0.53,0.861,0.872"]
     table("validation", "epoch,loss,macro_f1,accuracy", epochs)

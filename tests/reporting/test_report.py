@@ -5,11 +5,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from dxtune.params import Params, load_params
+from dxtune.records import ATTRIBUTIONS
 from dxtune.reporting.facts import Facts, read_facts, subgroup_rows
 from dxtune.reporting.report import render_report
+from dxtune.reporting.why import NOTES, read_attributions
 
 
 @pytest.fixture
@@ -102,6 +105,50 @@ def test_it_says_what_using_the_model_comes_to_and_whether_it_may_be_released(pa
     assert "female 83 0.882 0.781 to 0.983 +1.2 (−8.9 to +11.3)" in text
     figures = {title.strip() for title in re.findall(r"<h3>([^<]*)</h3>", page)}
     assert {"Net benefit", "Risk and coverage", "ROC", "Calibration"} <= figures
+
+
+def weighed(folder: Path, notes: int, show: bool = True) -> Path:
+    """A file of notes whose words were weighed, some of them nasty."""
+    words = ["wheeze", ",", "<script>alert(1)</script>", "no", "fever", "(", "&amp;", ")", "&", "."]
+    scores = [1.0, 0.01, 0.6, -0.4, -0.8, 0.0, 0.3, 0.0, 0.0, 0.0]
+    rows = [(f"n{number}", "Asthma <b>", 0.913, words if show else None, scores) for number in range(notes)]
+    file = folder / "attributions.parquet"
+    pl.DataFrame(rows, schema=ATTRIBUTIONS, orient="row").write_parquet(file)
+    return file
+
+
+def test_it_says_why_with_words_that_are_escaped(metrics: Path, params: Params) -> None:
+    page = render_report(read_facts(metrics), params, weighed=read_attributions(weighed(metrics, NOTES + 3)))
+    Page(page)
+    assert page.count('class="weighed"') == NOTES and "<script>" not in page
+    note = (
+        '<span class="for s10">wheeze</span>, <span class="for s6">&lt;script&gt;alert(1)&lt;/script&gt;</span> '
+        '<span class="against s4">no</span> <span class="against s8">fever</span> '
+        '(<span class="for s3">&amp;amp;</span>) &amp;.'
+    )
+    assert note in page
+    text = " ".join(re.sub("<[^>]+>", " ", page).split())
+    assert "For: wheeze (1.00), &lt;script&gt;alert(1)&lt;/script&gt; (0.60), &amp;amp; (0.30)" in text
+    assert "Against: fever (-0.80), no (-0.40)" in text
+    assert "Asthma &lt;b&gt;, 91 %" in text and "on 24 test notes" in text
+    assert "wheeze, a&lt;b&gt;" in text, "the influential words of a label"
+    assert "site is &lt;b&gt;North&lt;/b&gt; and words above 120.5 14 20 0.350 0.200 to 0.500 +25.0 (+10.0 to +40.0)" in text
+    assert "0.310 0.220 to 0.400" in text and '<a href="#why">' in page
+    assert len(page) - len(render_report(read_facts(metrics), params)) < 20_000
+
+
+def test_words_that_may_not_be_shown_are_not(metrics: Path, params: Params) -> None:
+    assert read_attributions(weighed(metrics, 3, show=False)) == read_attributions(metrics / "none.parquet") == []
+    page = render_report(read_facts(metrics), params)
+    assert 'class="weighed"' not in page and "For whom it is wrong" in page
+
+
+def test_without_an_explanation_there_is_no_section_of_it(metrics: Path, params: Params) -> None:
+    (metrics / "explain.json").unlink()
+    for name in ("words", "cohorts"):
+        (metrics / "plots" / f"{name}.csv").unlink()
+    page = render_report(read_facts(metrics), params)
+    assert 'id="why"' not in page and 'href="#why"' not in page
 
 
 def test_it_says_what_the_model_was_made_from(page: str) -> None:

@@ -22,7 +22,7 @@ from tests.reporting.conftest import write_metrics
 TASK = "classification"
 ROW: dict[str, object] = {
     "note_id": "n", "patient_id": "p", "text": "Fever and a cough since Monday.", "label": "flu", "label_id": 0,
-    "input_ids": [2, 9, 3], "length": 3, "sex": "f",
+    "input_ids": [2, 9, 3], "length": 3, "sex": "f", "probabilities": [1.0], "unlike": 0.5,
 }  # fmt: skip
 SUBGROUP: records.Schema = {"sex": pl.String}
 PLACES: dict[str, records.Schema] = {
@@ -54,6 +54,8 @@ def sound(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     classification.save(classification.build(tiny_model, 1, 0.0, 0.0), root / "models/final", ["flu"], settings)
     load_tokenizer(tiny_model).save(str(root / "models/final/tokenizer.json"))
     write_metrics(root / "metrics")
+    said = [table(records.predictions(TASK), split).with_columns(split=pl.lit(split)) for split in ("validation", "test")]
+    shards.write_parquet(pl.concat(said), root / "data/predictions.parquet")
     return root
 
 
@@ -84,6 +86,8 @@ BOUNDARIES = [
     ("evaluate", "data/tokens/validation", "patient_id"),
     ("probe", "data/tokens/train", "input_ids"),
     ("probe", "data/processed/test", "text"),
+    ("explain", "data/processed/validation", "text"),
+    ("explain", "data/tokens/test", "input_ids"),
 ]
 BROKEN: dict[str, tuple[Callable[[pl.DataFrame, str], pl.DataFrame], str]] = {
     "missing": (lambda frame, name: frame.drop(name), r"expected the columns .*; missing: {name}; found "),

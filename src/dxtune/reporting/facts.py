@@ -18,6 +18,8 @@ from dxtune.reporting.figures import Estimate
 from dxtune.shards import read_json
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe")
+OPTIONAL = ("explain",)
+"""Stages whose metrics the cards and the report can do without."""
 METRICS: Mapping[str, Mapping[str, type]] = {
     "collect": {"rows": int, "records": int},
     "deidentify": {"notes": int},
@@ -36,6 +38,8 @@ PLOTS = {
     "decision": ("threshold", "model", "all", "none"),
     "risk_coverage": ("coverage", "risk"),
     "participants": ("variable", "value", "train", "validation", "test"),
+    "words": ("label", "word"),
+    "cohorts": ("cohort", "patients", "notes", "error", "low", "high", "gap", "gap_low", "gap_high"),
 }
 """The tables that a report can show, and the columns that it reads."""
 SMALLEST_GROUP = 10
@@ -127,7 +131,7 @@ class Facts:
 def read_facts(metrics: Path) -> Facts:
     """The metrics of all stages. Raises DataError where a stage's file is absent or not JSON."""
     stages = {}
-    for stage in STAGES:
+    for stage in (*STAGES, *(name for name in OPTIONAL if (metrics / f"{name}.json").is_file())):
         file = metrics / f"{stage}.json"
         stages[stage] = read_json(file)
         if not isinstance(stages[stage], dict):
@@ -139,6 +143,7 @@ def read_facts(metrics: Path) -> Facts:
                     "run dvc repro again"
                 )
     text: dict[str, dict[str, type[pl.DataType]]] = {"confusion": {"actual": pl.String, "predicted": pl.String}}
+    text |= {"words": {"label": pl.String, "word": pl.String}, "cohorts": {"cohort": pl.String}}
     text["participants"] = dict.fromkeys(("variable", "value", "train", "validation", "test"), pl.String)
     files = {name: metrics / "plots" / f"{name}.csv" for name in PLOTS}
     plots = {name: _read_plot(file, PLOTS[name], text.get(name)) for name, file in files.items() if file.is_file()}

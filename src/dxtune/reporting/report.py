@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dxtune.params import Params
 from dxtune.reporting import facts as views
-from dxtune.reporting import figures
+from dxtune.reporting import figures, why
 from dxtune.reporting.facts import Facts
 from dxtune.reporting.figures import Axis, Estimate, Line
 
@@ -81,8 +81,10 @@ def words(value: Any) -> str:
     return str(value).replace("_", " ")
 
 
-def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]] = ()) -> str:
-    """The page as text. samples: of `read_samples`."""
+def render_report(
+    facts: Facts, params: Params, samples: Sequence[dict[str, Any]] = (), weighed: Sequence[dict[str, Any]] = ()
+) -> str:
+    """The page as text. samples: of `read_samples`; weighed: of `read_attributions`."""
     evaluate = facts["evaluate"]
     classes, subgroups = views.class_rows(evaluate), views.subgroup_rows(evaluate)
     class_axis = _axis([row.get("f1_low", row.get("f1", 1.0)) for row in classes])
@@ -113,6 +115,12 @@ def render_report(facts: Facts, params: Params, samples: Sequence[dict[str, Any]
             group_axis=group_axis,
             gap=f"{first}_gap",
             decisions=views.decision_rows(evaluate),
+            why={
+                "figures": why.figures(facts.stages.get("explain", {})),
+                "notes": weighed,
+                "words": why.words_by_label(facts.plots.get("words")),
+                "cohorts": why.cohort_rows(facts.plots.get("cohorts")),
+            },
             targets=views.targets(evaluate),
             probed=views.probe_rows(facts["probe"]),
             flow=views.flow(facts),

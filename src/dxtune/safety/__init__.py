@@ -1,1 +1,1 @@
-"""What a model makes of notes that are written otherwise, and what its weights give away: from answers and losses. No torch."""
+"""Notes written otherwise, what the weights give away, which words an answer rests on, for whom the model is wrong."""

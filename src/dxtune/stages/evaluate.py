@@ -1,6 +1,6 @@
 """Measure the model on the test split, each metric with its interval, beside baselines and the ceiling: `dxtune evaluate`.
 
-Reads the test split, as only `probe` does besides. Intervals come from resampling patients.
+Reads the test split, as only `probe` and `explain` do besides. Intervals come from resampling patients.
 """
 
 import polars as pl

@@ -5,6 +5,7 @@ from dxtune.paths import Paths
 from dxtune.reporting.cards import render_data_card, render_model_card
 from dxtune.reporting.facts import read_facts, read_samples
 from dxtune.reporting.report import render_report
+from dxtune.reporting.why import read_attributions
 from dxtune.shards import write_text
 
 
@@ -13,4 +14,5 @@ def run(params: Params, paths: Paths) -> None:
     facts = read_facts(paths.metrics)
     write_text(render_model_card(facts, params), paths.reports / "model_card.md")
     write_text(render_data_card(facts, params), paths.reports / "data_card.md")
-    write_text(render_report(facts, params, read_samples(paths.predictions)), paths.reports / "report.html")
+    report = render_report(facts, params, read_samples(paths.predictions), read_attributions(paths.attributions))
+    write_text(report, paths.reports / "report.html")

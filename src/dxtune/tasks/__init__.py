@@ -11,6 +11,7 @@ They have the same functions, and the stages call no others:
     losses       one row a note: how far the model is from what training wanted it to say
     answers      the same for a person who asks `Predictor.predict`
     measure      the content of metrics/evaluate.json and of metrics/plots
+    mistakes     how wrong each note's answer is, 0 to 1
     save, load   the model, one folder
 
 How texts become token ids, which needs no torch, is a module of its own: `find_encoder`.

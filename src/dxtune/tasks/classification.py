@@ -11,7 +11,7 @@ import torch
 from scipy.special import log_softmax
 from torch.nn import functional
 
-from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
+from dxtune.evaluation.metrics import Floats, accuracy, macro_f1, softmax
 from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import FAR, fit_familiar, unlike
 from dxtune.params import Params
@@ -20,7 +20,20 @@ from dxtune.tasks.centroid import fit_centroids, nearest_centroid
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
-__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "losses", "measure", "predict", "save", "scorer"]
+__all__ = [
+    "answers",
+    "build",
+    "collate",
+    "fit",
+    "fit_head",
+    "load",
+    "losses",
+    "measure",
+    "mistakes",
+    "predict",
+    "save",
+    "scorer",
+]
 
 HEAD_C = 0.1
 """Inverse strength of the head's L2 penalty: little enough that fine-tuning still has something to learn from."""
@@ -131,6 +144,12 @@ def measure(
 
     others = {"centroid": nearest_centroid(notes["test"], len(labels), settings, params)}
     return measured(notes, predictions, labels, settings["temperature"], others, params)
+
+
+def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
+    """How wrong each answer is, (notes,): 1 where another label is the likeliest one, else 0. frame: of `join_predictions`."""
+    right = frame["probabilities"].list.arg_max().cast(pl.Int64) == frame["label_id"]
+    return 1 - right.cast(pl.Float64).to_numpy()
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from dxtune.errors import ModelError
+from dxtune.evaluation.metrics import Floats
 from dxtune.params import Params
 from dxtune.tasks.checkpointed import Checkpointed
 from dxtune.tasks.encoder import SETTINGS, WEIGHTS, batches
@@ -231,6 +232,13 @@ def measure(
     from dxtune.tasks.responses import measure as measured
 
     return measured(notes, predictions, params)
+
+
+def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
+    """How wrong each answer is, (notes,): 1 less its ROUGE-L. frame: of `join_predictions`."""
+    from dxtune.evaluation.texts import rouge_l
+
+    return np.array([1 - rouge_l(*pair) for pair in frame.select("answer", "response").iter_rows()])
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:

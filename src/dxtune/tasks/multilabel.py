@@ -11,6 +11,7 @@ import torch
 from scipy.special import expit
 from torch.nn import functional
 
+from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
 from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import fit_familiar, unlike
@@ -20,7 +21,20 @@ from dxtune.tasks.classification import HEAD_C, warning
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
-__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "losses", "measure", "predict", "save", "scorer"]
+__all__ = [
+    "answers",
+    "build",
+    "collate",
+    "fit",
+    "fit_head",
+    "load",
+    "losses",
+    "measure",
+    "mistakes",
+    "predict",
+    "save",
+    "scorer",
+]
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,17 @@ def measure(
     from dxtune.evaluation.multilabel_assessment import measured
 
     return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
+
+
+def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
+    """How wrong each answer is, (notes,): 1 less the F1 of the note's labels, 0 where it has none and gets none.
+
+    frame: of `join_predictions`.
+    """
+    given = np.array(frame["probabilities"].to_list()) >= np.array(settings["thresholds"])
+    truth = multi_hot(frame["label_ids"], given.shape[1]).astype(bool)
+    all_of_both = given.sum(axis=1) + truth.sum(axis=1)
+    return np.where(all_of_both > 0, 1 - 2 * (given & truth).sum(axis=1) / np.maximum(all_of_both, 1), 0.0)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

@@ -13,13 +13,27 @@ from torch.nn import functional
 
 from dxtune.errors import DataError
 from dxtune.evaluation.answers import fit_no_answer, overlap
+from dxtune.evaluation.metrics import Floats
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 from dxtune.tasks.spans import UNKNOWN, Best, best_span, one_a_note
 
-__all__ = ["answers", "build", "collate", "fit", "fit_head", "load", "losses", "measure", "predict", "save", "scorer"]
+__all__ = [
+    "answers",
+    "build",
+    "collate",
+    "fit",
+    "fit_head",
+    "load",
+    "losses",
+    "measure",
+    "mistakes",
+    "predict",
+    "save",
+    "scorer",
+]
 
 ENDS = 2
 """Outputs for each token: how likely it is the first of the answer, and how likely the last."""
@@ -150,6 +164,13 @@ def measure(
     from dxtune.evaluation.answers_assessment import measure as measured
 
     return measured(notes, predictions, settings["no_answer"], params)
+
+
+def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
+    """How wrong each answer is, (notes,): 1 less its token F1. frame: of `join_predictions`."""
+    from dxtune.evaluation.answers_assessment import scored
+
+    return 1 - scored(frame, settings["no_answer"])["token_f1"].to_numpy()
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:
