@@ -32,7 +32,7 @@ def find(folder: Path, hashes: Hashes) -> Entry | None:
     try:
         kept = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         files = {name: folder / f"{name}.parquet" for name in kept["tables"]}
-        sound = all(hashes.of(files[name]) == table["blake2b"] for name, table in kept["tables"].items())
+        sound = all(hashes.of(files[name]) == table["sha256"] for name, table in kept["tables"].items())
         os.utime(folder)
     except (OSError, ValueError, KeyError, TypeError):
         sound = False
@@ -50,7 +50,7 @@ def keep(folder: Path, tables: Mapping[str, tuple[bytes, int]], facts: Mapping[s
     for name, (data, _) in tables.items():
         (aside / f"{name}.parquet").write_bytes(data)
     listed: dict[str, dict[str, Any]] = {
-        name: {"rows": rows, "blake2b": hash_bytes(data)} for name, (data, rows) in tables.items()
+        name: {"rows": rows, "sha256": hash_bytes(data)} for name, (data, rows) in tables.items()
     }
     text = json.dumps({"tables": listed, "facts": facts}, sort_keys=True, allow_nan=False)
     (aside / FACTS).write_text(text, encoding="utf-8")
@@ -63,7 +63,7 @@ def keep(folder: Path, tables: Mapping[str, tuple[bytes, int]], facts: Mapping[s
         return entry
     files = {name: folder / f"{name}.parquet" for name in tables}
     for name, file in files.items():
-        hashes.remember(file, listed[name]["blake2b"])
+        hashes.remember(file, listed[name]["sha256"])
     return Entry(files, {name: rows for name, (_, rows) in tables.items()}, dict(facts))
 
 

@@ -4,7 +4,6 @@ Raw records are PHI, so nothing of them goes to the cache of shards: what is fin
 each shard from which piece and by which code it was made; a killed run leaves the same in a journal.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from dxtune import records
 from dxtune.errors import DataError
 from dxtune.shards import MANIFEST, write_json
 from dxtune.shards.corpus import shard_name, to_parquet, write_manifest
+from dxtune.shards.hashes import hash_bytes
 from dxtune.shards.progress import Progress
 from dxtune.shards.workers import Job, call_all
 from dxtune.sources.pieces import Piece
@@ -108,18 +108,19 @@ def _write(folder: str, schema: Mapping[str, Any], number: int, piece: Piece) ->
         )
     records.check(batch.records, schema, "data/raw")
     records.check(batch.quarantine, records.QUARANTINE, "data/raw/quarantine", records.QUARANTINE_FILLED)
+    files = [to_parquet(frame) for frame in batch]
     with private():
-        for frame, path in zip(batch, _files(Path(folder), number), strict=True):
+        for data, path in zip(files, _files(Path(folder), number), strict=True):
             path.parent.mkdir(exist_ok=True)
             aside = path.with_name(f".{path.name}.{os.getpid()}")  # a worker of a killed run may be at the same piece
-            aside.write_bytes(to_parquet(frame))
+            aside.write_bytes(data)
             aside.replace(path)
     return {
         "key": piece.key,
         "rows": piece.rows,
         "records": batch.records.height,
         "quarantined": batch.quarantine.height,
-        "hashes": _hashes(Path(folder), number),
+        "hashes": [hash_bytes(data) for data in files],
     }
 
 
@@ -130,6 +131,6 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
 def _hashes(folder: Path, number: int) -> list[str] | None:
     """The hashes of the two files of a piece, None where one is missing."""
     try:
-        return [hashlib.blake2b(path.read_bytes(), digest_size=20).hexdigest() for path in _files(folder, number)]
+        return [hash_bytes(path.read_bytes()) for path in _files(folder, number)]
     except FileNotFoundError:
         return None

@@ -77,7 +77,7 @@ def _sha256(file: File) -> str:
 
 def key(segments: list[Segment[File]]) -> str:
     """A hash of the bytes, and of what the records take from the file's name and from where in it they stand."""
-    digest = hashlib.blake2b(digest_size=32)
+    digest = hashlib.sha256()
     for segment in segments:
         file, start = segment.file, segment.start
         about = [file.name, file.format, file.split, file.prefix, file.header, start.rows, start.lines, len(segment.data)]

@@ -9,6 +9,7 @@ data/raw/quarantine with a reason: rows in = records + quarantine.
 import importlib
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ def run(params: Params, paths: Paths) -> None:
     used = settings.model_dump(exclude=NOT_IN_RECORDS)
     made_by = digest([fingerprint(source.pieces), task, canonical(used), versions("polars", "pyarrow")])
     paths.raw.parent.mkdir(parents=True, exist_ok=True)
-    with store.private():
+    with store.private(), ThreadPoolExecutor(1) as beside:
+        facts = beside.submit(source.facts, settings)  # the hashes of the files
         made = store.write_pieces(source.pieces(settings, task), paths.raw, made_by, schema, params.data.workers)
         store.finish(made, paths.raw, made_by)
     try:
@@ -46,7 +48,7 @@ def run(params: Params, paths: Paths) -> None:
     except DataError:
         (paths.raw / "manifest.json").unlink()  # finished pieces stay, but this is no corpus to work with
         raise
-    write_json({**years(paths.raw), **source.facts(settings), **metrics}, paths.metrics / "collect.json")
+    write_json({**years(paths.raw), **facts.result(), **metrics}, paths.metrics / "collect.json")
 
 
 def years(raw: Path) -> dict[str, int]:
