@@ -6,7 +6,8 @@ key that is derived from the key of de-identification. Who has not the key learn
 """
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from dxtune.deid.tokens import Hashes, Ints
 
 NAMES = {"look": pl.UInt16, "patient": pl.UInt64, "tag": pl.UInt64}
 """One row a word of a patient that is surely a name. look: at which look at the notes, ROUND for each turn of the votes."""
+FIRST = pl.col("look") == 0
 ASKED = {"patient": pl.UInt64, "tag": pl.UInt64}
 """One row a word of a patient that would be masked, at the first look, if it were a name elsewhere; ordered by tag."""
 ROUND = 256
@@ -125,50 +127,31 @@ class Names:
         return self._shared.waiting(self._look, self._patients)
 
 
-def answer(
-    shards: Sequence[str],
-    patients: Mapping[str, Hashes],
-    names: Callable[[str], pl.DataFrame],
-    asked: Callable[[str], pl.DataFrame],
-) -> dict[str, pl.DataFrame]:
-    """Of each shard the names, at the first look, that its own notes ask for and another shard's are sure of: NAMES.
+def neighbours(patients: Sequence[Hashes]) -> list[list[int]]:
+    """Of each shard, by number, those that share a patient with it, itself among them. patients: of each the tags, once each.
 
-    patients: of each shard the tags of its patients, once each. names, asked: read the NAMES and the ASKED of one. Memory: 8
-    bytes a name of the patients that have notes in several shards; nobody else's are looked at.
+    >>> neighbours([np.array([1, 2], np.uint64), np.array([3], np.uint64), np.array([2], np.uint64)])
+    [[0, 2], [1], [0, 2]]
     """
-    every, times = np.unique(np.concatenate([np.zeros(0, np.uint64), *patients.values()]), return_counts=True)
-    several = every[times > 1]
-    sure = [np.zeros(0, np.uint64)]
-    for shard in shards if len(several) else ():
-        found = names(shard).filter(look=0)
-        sure.append(found["tag"].to_numpy()[_among(several, found["patient"].to_numpy())])
-    known, answers = np.sort(np.concatenate(sure)), {}
-    for shard in shards if len(known) else ():
-        frame = asked(shard)
-        hits = frame.filter(pl.Series(_among(known, frame["tag"].to_numpy())))
-        answers[shard] = hits.select(pl.lit(0, pl.UInt16).alias("look"), *ASKED)
-    return answers
+    from scipy.sparse import csr_array
+
+    sizes = [len(tags) for tags in patients]
+    every, column = np.unique(np.concatenate([np.zeros(0, np.uint64), *patients]), return_inverse=True)
+    has = csr_array((np.ones(sum(sizes), np.int32), column, np.cumsum([0, *sizes])), shape=(len(sizes), len(every)))
+    shared = csr_array(has @ has.T)
+    shared.sort_indices()
+    return [shared.indices[a:b].tolist() for a, b in itertools.pairwise(shared.indptr)]
 
 
-def _among(ordered: Hashes, values: Hashes) -> Mask:
-    """Which values are among some in ascending order, of which there is one at least: np.isin would sort them each time."""
+def answer(asked: pl.DataFrame, known: Hashes) -> pl.DataFrame:
+    """The names, NAMES of the first look, that the ASKED of a shard ask for. known: tags of sure names, in ascending order."""
+    hits = asked.filter(pl.Series(among(known, asked["tag"].to_numpy()), dtype=pl.Boolean))
+    return hits.select(pl.lit(0, pl.UInt16).alias("look"), *ASKED).sort(*NAMES)
+
+
+def among(ordered: Hashes, values: Hashes) -> Mask:
+    """Which values are among some in ascending order: np.isin would sort them each time."""
+    if not len(ordered):
+        return np.zeros(len(values), bool)
     at = np.searchsorted(ordered, values)
     return np.asarray(ordered[np.minimum(at, len(ordered) - 1)] == values)
-
-
-def add_late(
-    answers: Mapping[str, pl.DataFrame], patients: Mapping[str, Hashes], late: Mapping[str, pl.DataFrame]
-) -> dict[str, pl.DataFrame]:
-    """The answers of each shard that has any, NAMES in order, with the names that other shards found at a later look.
-
-    late: NAMES of later looks, of each shard. They are few, and go to all notes of the patient.
-    """
-    every = pl.concat([pl.DataFrame(schema=NAMES), *late.values()]).unique()
-    result = {}
-    for shard, theirs in patients.items():
-        own = every.filter(pl.Series(np.isin(every["patient"].to_numpy(), theirs), dtype=pl.Boolean))
-        foreign = own.join(late[shard], on=own.columns, how="anti")
-        found = pl.concat([answers.get(shard, pl.DataFrame(schema=NAMES)), foreign])
-        if found.height:
-            result[shard] = found.sort(*NAMES)
-    return result

@@ -15,7 +15,7 @@ import polars as pl
 from dxtune import records
 from dxtune.deid import audit
 from dxtune.deid import surrogate_names as pools
-from dxtune.deid.carried import Shared
+from dxtune.deid.carried import FIRST, Shared
 from dxtune.deid.deidentifier import Deidentified, Deidentifier
 from dxtune.deid.fields import Write, as_documents, write_fields
 from dxtune.deid.spans import Span, replace
@@ -53,23 +53,31 @@ def make_engine(how: How) -> Deidentifier:
 
 
 def find_shard(how: How, raw: pl.DataFrame) -> Result:
-    """What is to be masked in a shard's notes: `audit` (records.AUDIT), `names` and `asked` (carried), and facts.
+    """What is to be masked in a shard's notes: `audit` (records.AUDIT), what it shares with others (carried), and facts.
+
+    `names` of the first look, `late` ones of later looks, the words `asked` about, and `patient`, the tags of its `patients`.
 
     Facts: `counts` (audit.tally); `taken`: keyed hashes of the words of POOL that stand in identifiers.
     """
     raw = as_documents(raw)
     found, table, shared, taken = _look(how, raw, None)
     counts = audit.tally(raw["text"].to_list(), found.spans, _gold(raw))
-    tables = {"audit": table, "names": shared.names(), "asked": shared.asked()}
+    names, patients = shared.names(), {make_engine(how).patient_tag(value) for value in raw["patient_id"].unique()}
+    tables = {"audit": table, "names": names.filter(FIRST), "late": names.filter(~FIRST), "asked": shared.asked()}
+    tables["patients"] = pl.DataFrame({"patient": sorted(patients)}, schema={"patient": pl.UInt64})
     return Result(tables, {"counts": counts, "taken": taken})
 
 
-def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, names: pl.DataFrame, foreign: pl.DataFrame) -> Result:
-    """The `audit` and `names` of find_shard, once the names from other shards were masked too, in the notes of their patients.
+def carry_shard(
+    how: How, raw: pl.DataFrame, table: pl.DataFrame, late: pl.DataFrame, answers: pl.DataFrame, spread: pl.DataFrame
+) -> Result:
+    """The `audit` and `late` of find_shard, once the names from other shards were masked too, in the notes of their patients.
+
+    answers, spread: these names, of the first look and of later ones (exchange).
 
     Facts: `before` and `after`, the counts of these notes without and with them; `taken` of these notes.
     """
-    engine, raw = make_engine(how), as_documents(raw)
+    engine, raw, foreign = make_engine(how), as_documents(raw), pl.concat([answers, spread])
     patient = pl.Series([engine.patient_tag(value) for value in raw["patient_id"]], dtype=pl.UInt64)
     rows = np.isin(patient.to_numpy(), foreign["patient"].to_numpy())
     some = raw.filter(pl.Series(rows))
@@ -81,11 +89,11 @@ def carry_shard(how: How, raw: pl.DataFrame, table: pl.DataFrame, names: pl.Data
     old = table.with_columns(row=pl.col("note_id").replace_strict(order, return_dtype=pl.Int64))
     old = old.filter(~pl.Series(rows[old["row"].to_numpy()], dtype=pl.Boolean))
     merged = pl.concat([old, again]).sort("row", maintain_order=True).drop("row")
-    looked_at = np.isin(names["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())
-    names = pl.concat([names.filter(~pl.Series(looked_at, dtype=pl.Boolean)), shared.names()]).sort(*names.columns)
+    looked_at = np.isin(late["patient"].to_numpy(), patient.filter(pl.Series(rows)).to_numpy())
+    late = pl.concat([late.filter(~pl.Series(looked_at, dtype=pl.Boolean)), shared.names().filter(~FIRST)]).sort(*late.columns)
     after = audit.tally(texts, found.spans, gold)
     facts = {"before": before, "after": after, "taken": taken}
-    return Result({"audit": merged, "names": names}, facts)
+    return Result({"audit": merged, "late": late}, facts)
 
 
 def replace_shard(how: How, taken: frozenset[str], raw: pl.DataFrame, table: pl.DataFrame) -> Result:

@@ -15,17 +15,17 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from dxtune import records
 from dxtune.deid import audit, key
-from dxtune.deid.carried import add_late, answer
+from dxtune.deid.carried import NAMES
+from dxtune.deid.exchange import read_patients, spread_late, write_answers
 from dxtune.deid.shard import How, carry_shard, find_shard, make_engine, replace_shard
 from dxtune.errors import LeakageError
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.shards import assemble, map_shards, read_shard, shards_of, versions, write_json, write_parquet
+from dxtune.shards import assemble, iter_shards, map_shards, shards_of, versions, write_json, write_parquet
 from dxtune.shards.corpus import write_manifest
 
 
@@ -41,7 +41,7 @@ def run(params: Params, paths: Paths) -> None:
     run_map |= {"stage": "deidentify", "settings": made_with(how)}
 
     shutil.rmtree(work, ignore_errors=True)
-    found = {name: work / name for name in ("audit", "names", "asked")}
+    found = {name: work / name for name in ("audit", "names", "late", "asked", "patients")}
     schema = {**records.columns(params.task), **dict.fromkeys((*columns[0], *columns[1]), pl.String)}
     facts = map_shards(partial(find_shard, how), paths.raw, found, schema=schema, **run_map)
     counts = Counter[str]()
@@ -67,30 +67,24 @@ def carry(
 
     A look at notes with names from elsewhere can find more of them (rarely): until there is nothing new.
     """
-    engine, rows = make_engine(how), shards_of(raw)
-    places = dict.fromkeys(rows, work)
-    before: dict[str, pl.DataFrame] = {}
-
-    def read(table: str, name: str) -> pl.DataFrame:
-        return read_shard(places[name] / table, name, shards_of(places[name] / table)[name])
-
-    ids = {name: read_shard(raw, name, rows[name], ["patient_id"])["patient_id"].unique() for name in rows}
-    patients = {name: np.array([engine.patient_tag(value) for value in ids[name]], np.uint64) for name in rows}
-    answers = answer(list(rows), patients, partial(read, "names"), partial(read, "asked"))
-    while True:
-        foreign = add_late(answers, patients, {name: read("names", name).filter(pl.col("look") > 0) for name in rows})
-        if foreign.keys() == before.keys() and all(foreign[name].equals(before[name]) for name in foreign):
-            break
-        before, turn = foreign, work / "carried"
+    patients = read_patients(work)
+    write_answers(work, patients, work / "answers", run_map["cache_folder"])
+    answered, first = shards_of(work / "answers"), dict(iter_shards(work / "late"))
+    before, spread = dict.fromkeys(patients, pl.DataFrame(schema=NAMES)), spread_late(patients, first)
+    places, carried, again = dict.fromkeys(patients, work), [], any(answered.values())
+    while again or not all(spread[name].equals(before[name]) for name in patients):
+        again, before, turn = False, spread, work / "carried"
+        some = [name for name in patients if answered[name] or spread[name].height]
         shutil.rmtree(turn, ignore_errors=True)
-        for name, frame in foreign.items():
-            write_parquet(frame, turn / "foreign" / name)
-        write_manifest({name: frame.height for name, frame in foreign.items()}, turn / "foreign")
-        sources = [raw, work / "audit", work / "names", turn / "foreign"]
-        targets = {"audit": turn / "audit", "names": turn / "names"}
-        carried = map_shards(partial(carry_shard, how), sources, targets, only=foreign, **run_map)
-        places = {name: turn if name in foreign else work for name in rows}
-    for shard in carried if before else ():
+        for name in some:
+            write_parquet(spread[name], turn / "spread" / name)
+        write_manifest({name: spread[name].height for name in some}, turn / "spread")
+        sources = [raw, *(work / name for name in ("audit", "late", "answers")), turn / "spread"]
+        targets = {name: turn / name for name in ("audit", "late")}
+        carried = map_shards(partial(carry_shard, how), sources, targets, only=some, **run_map)
+        places = {name: turn if name in some else work for name in patients}
+        spread = spread_late(patients, first | dict(iter_shards(turn / "late")))
+    for shard in carried:
         counts.update(shard["after"])
         counts.subtract(shard["before"])
         facts.append(shard)
