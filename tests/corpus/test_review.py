@@ -1,6 +1,7 @@
 """corpus/leaks.py, drift.py, label_errors.py and profile.py: figures against cases worked out by hand, or another library."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,9 @@ from dxtune.corpus.drift import area_under_curve, label_psi, length_ks, split_au
 from dxtune.corpus.label_errors import find_label_errors
 from dxtune.corpus.leaks import find_leaks, wilson_lower
 from dxtune.corpus.profile import exclusions, table_one
-from dxtune.corpus.review import check_leaks
+from dxtune.corpus.review import check_leaks, read_sample
 from dxtune.errors import DataError, LeakageError
+from dxtune.shards.corpus import shard_name, write_corpus, write_manifest
 
 WORDS = [f"w{chr(97 + at // 26)}{chr(97 + at % 26)}" for at in range(200)]
 
@@ -27,6 +29,31 @@ def notes_of(patients: int, leaking: int, seed: int = 0) -> pl.DataFrame:
         text = " ".join(draw.choices(WORDS, k=30)) + (" tophus" if gout and at // 2 < leaking else "")
         rows.append((f"n{at}", f"p{at}", ["gout" if gout else "flu"], text))
     return pl.DataFrame(rows, schema=["note_id", "patient_id", "labels", "text"], orient="row")
+
+
+@pytest.mark.parametrize("kept", [0, 7, 25])
+def test_the_sample_has_every_text_wherever_it_stands(tmp_path: Path, kept: int) -> None:
+    """kept: how many texts of each shard stand in the small corpus, too."""
+    notes = notes_of(50, leaking=5)
+    write_corpus(notes, tmp_path / "notes", 25)
+    write_corpus(notes.filter(pl.int_range(pl.len()) % 25 < kept).select("note_id", "text"), tmp_path / "sample", max(kept, 1))
+    if kept == 0:  # a corpus has a shard for each of the other, empty ones too
+        write_corpus(notes.clear().select("note_id", "text"), tmp_path / "sample")
+        (tmp_path / "sample" / shard_name(1)).write_bytes((tmp_path / "sample" / shard_name(0)).read_bytes())
+        write_manifest({shard_name(0): 0, shard_name(1): 0}, tmp_path / "sample")
+    narrow = notes.select("note_id", "patient_id", "labels").with_columns(
+        text_hash=pl.Series([bytes([7 * at % 50]) for at in range(50)]),
+        split=pl.when(pl.int_range(pl.len()) % 5 == 0).then(pl.lit("test")).otherwise(pl.lit("train")),
+        shard=pl.Series([shard_name(at // 25) for at in range(50)]),
+    )
+    found = read_sample(narrow, tmp_path)
+    for split in ("train", "test"):
+        wanted = (
+            narrow.filter(split=split)
+            .sort("text_hash")
+            .join(notes.select("note_id", "text"), on="note_id", maintain_order="left")
+        )
+        assert found[split].select("note_id", "text").equals(wanted.select("note_id", "text"))
 
 
 def test_a_word_of_one_label_is_a_leak_and_others_are_not() -> None:

@@ -6,6 +6,7 @@ minwise hashing, Li and Koenig 2010), so that a note costs under 300 bytes of me
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ SIMILARITY = 0.8  # Jaccard, from which two notes are near duplicates
 BANDS, ROWS = 21, 6  # two notes with Jaccard 0.8 meet with probability 0.998, with 0.7 in 0.93, with 0.3 in 0.02
 SEED = 13
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+Places = npt.NDArray[np.int64]
 
 
 def shingle(texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +90,7 @@ def unpack(signed: Iterable[pl.DataFrame], notes: int) -> Signatures:
     return Signatures(there, bands, sketches)
 
 
-def cluster(signatures: Signatures, order: pl.Series, similarity: float) -> pl.Series:
+def cluster(signatures: Signatures, order: pl.Series, similarity: float, workers: int = 1) -> pl.Series:
     """`cluster` of each note: the position in `order` of its first member, the same for near duplicates; alone, its own.
 
     order: a unique value a note (its id), so that the order of notes does not matter. Of equal signatures the first stands for
@@ -106,25 +108,30 @@ def cluster(signatures: Signatures, order: pl.Series, similarity: float) -> pl.S
         return pl.Series("cluster", own)
     first, copy = _firsts(_folded(signatures.bands)[rows])
     notes = rows[first]
-    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for band in range(BANDS):
-        values = signatures.bands[notes, band]
-        ranked = np.argsort(values, kind="stable")
-        values = values[ranked]
-        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-        head = np.repeat(starts, np.diff([*starts, len(values)]))
-        later = np.flatnonzero(head != np.arange(len(values)))
-        for other in (head[later], later - 1):
-            alike = _similar(signatures.sketches, notes[ranked[later]], notes[ranked[other]], similarity)
-            left.append(ranked[later][alike])
-            right.append(ranked[other][alike])
-    ends = (np.concatenate(left), np.concatenate(right))
-    links = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(notes), len(notes)))
-    _, component = connected_components(links, directed=False)
+    with ThreadPoolExecutor(workers) as pool:
+        links = list(pool.map(lambda band: _links(signatures, notes, band, similarity), range(BANDS)))
+    ends = (np.concatenate([left for left, _ in links]), np.concatenate([right for _, right in links]))
+    graph = coo_array((np.ones(len(ends[0]), np.int8), ends), shape=(len(notes), len(notes)))
+    _, component = connected_components(graph, directed=False)
     first_of = np.full(component.max() + 1, len(notes))
     np.minimum.at(first_of, component, np.arange(len(notes)))
     own[rows] = own[notes[first_of[component[copy]]]]
     return pl.Series("cluster", own)
+
+
+def _links(signatures: Signatures, notes: Places, band: int, similarity: float) -> tuple[Places, Places]:
+    """The pairs of notes, by their places in `notes`, that agree in a band and are alike."""
+    values = signatures.bands[notes, band]
+    ranked = np.argsort(values, kind="stable")
+    values = values[ranked]
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    head = np.repeat(starts, np.diff([*starts, len(values)]))
+    later = np.flatnonzero(head != np.arange(len(values)))
+    pairs = []
+    for other in (head[later], later - 1):
+        alike = _similar(signatures.sketches, notes[ranked[later]], notes[ranked[other]], similarity)
+        pairs.append((ranked[later][alike], ranked[other][alike]))
+    return np.concatenate([pairs[0][0], pairs[1][0]]), np.concatenate([pairs[0][1], pairs[1][1]])
 
 
 def _folded(bands: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

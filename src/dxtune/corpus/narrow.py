@@ -15,6 +15,9 @@ from dxtune.corpus.minhash import sign
 from dxtune.corpus.texts import make_texts
 from dxtune.shards import Result
 
+TABLES = ("notes", "narrow", "signatures", "quarantine", "sample")  # of `prepare`
+SAMPLED = 256
+"""Notes of a shard, those with the smallest text hashes, whose texts stand once more by themselves: a sample of many shards."""
 ANSWERS = ("label", "labels", "response", "answer", "answer_start")  # what a note is there to teach, by task
 
 
@@ -33,15 +36,17 @@ def prepare(
 ) -> Result:
     """One shard cleaned and measured, as tables: `notes` with clean texts, their `narrow` frame and `signatures`, `quarantine`.
 
-    Rows in = notes + quarantine; `row` counts from 1 in the shard.
+    Rows in = notes + quarantine; `row` counts from 1 in the shard. `sample`: texts for review.read_sample.
     """
     numbered = found.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("row"))
     notes, quarantine = drop_short(make_texts(numbered, boilerplate, sections), min_characters)
     if "answer_start" in notes.columns:
         notes = find_answers(found, notes)
     lost = quarantine.select("note_id", "reason", "row").join(found.select("note_id", "patient_id"), on="note_id", how="left")
-    tables = {"notes": notes.drop("row"), "narrow": measure(notes), "signatures": sign(notes), "quarantine": lost}
-    return Result(tables, {})
+    narrow = measure(notes)
+    tables = {"notes": notes.drop("row"), "narrow": narrow, "signatures": sign(notes), "quarantine": lost}
+    smallest = narrow["text_hash"].arg_sort().head(SAMPLED)
+    return Result(tables | {"sample": notes.select("note_id", "text")[smallest]}, {})
 
 
 def measure(notes: pl.DataFrame) -> pl.DataFrame:

@@ -16,11 +16,11 @@ def read_narrow(folder: Path) -> pl.DataFrame:
     return pl.concat([frame.with_columns(pl.lit(name).alias("shard")) for name, frame in shards.iter_shards(folder)])
 
 
-def read_clusters(narrow: Path, signatures: Path) -> pl.Series:
+def read_clusters(narrow: Path, signatures: Path, workers: int) -> pl.Series:
     """The `cluster` of each row of the narrow frames: the same for near duplicates (dxtune.corpus.minhash)."""
     ids = shards.read_columns(narrow, ["note_id"])["note_id"]
     signed = minhash.unpack((frame for _, frame in shards.iter_shards(signatures)), ids.len())
-    return minhash.cluster(signed, ids, minhash.SIMILARITY)
+    return minhash.cluster(signed, ids, minhash.SIMILARITY, workers)
 
 
 def read_quarantine(folder: Path, rows: Mapping[str, int]) -> pl.DataFrame:

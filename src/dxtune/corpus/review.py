@@ -1,6 +1,5 @@
 """What only texts can tell, read from a sample of them: words that give labels away, and how far the test is from training."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -15,24 +14,26 @@ __all__ = ["check_leaks", "find_leaks", "measure_drift", "read_sample"]
 TRAINING_SAMPLE = 10_000  # notes
 
 
-def read_sample(notes: pl.DataFrame, source: Path, workers: int) -> dict[str, pl.DataFrame]:
+def read_sample(notes: pl.DataFrame, work: Path) -> dict[str, pl.DataFrame]:
     """Notes of training and test with `text`, `patient_id`, `labels`: those with the smallest text hashes, in that order.
 
-    notes: the narrow frame with `split`; source: the corpus of their texts. The order of notes and shards does not matter.
+    notes: the narrow frame with `split` and `shard`; work: has the corpora `sample` and `notes` of narrow.prepare. The order of
+    notes and shards does not matter.
     """
-    columns = ["note_id", "patient_id", "labels", "text_hash", "split"]
+    columns = ["note_id", "patient_id", "labels", "text_hash", "split", "shard"]
     sizes = {"train": TRAINING_SAMPLE, "test": SAMPLE}
     picked = pl.concat([notes.filter(split=name).select(columns).sort("text_hash").head(size) for name, size in sizes.items()])
 
-    wanted = picked.select("note_id")
-
-    def pick(shard: tuple[str, int]) -> pl.DataFrame:
-        frame = shards.read_shard(source, *shard, ["note_id", "text"]).join(wanted, on="note_id", how="semi")
-        return pl.DataFrame(frame.to_dict(as_series=False), schema=frame.schema)  # a slice would hold all texts of its shard
-
-    with ThreadPoolExecutor(workers) as pool:  # all texts are unpacked for a few of them
-        found = pl.concat(pool.map(pick, shards.shards_of(source).items()))
-    texts = picked.join(found, on="note_id", how="left", maintain_order="left")
+    rows = {table: shards.shards_of(work / table) for table in ("sample", "notes")}
+    found = []
+    for (name,), wanted in picked.partition_by("shard", as_dict=True).items():
+        for table in rows:  # of many shards few notes are wanted: those of `sample`; else all texts are read for them
+            frame = shards.read_shard(work / table, name, rows[table][name], ["note_id", "text"])
+            frame = frame.join(wanted, on="note_id", how="semi")
+            if frame.height == wanted.height:
+                break
+        found.append(pl.DataFrame(frame.to_dict(as_series=False), schema=frame.schema))  # a slice holds all texts of its shard
+    texts = picked.drop("shard").join(pl.concat(found), on="note_id", how="left", maintain_order="left")
     return {name: texts.filter(split=name) for name in sizes}
 
 

@@ -41,11 +41,13 @@ def run(params: Params, paths: Paths) -> None:
     counts = [facts["lines"] for facts in by_shard(narrow.count_boilerplate, paths.deidentified, {}, schema=schema)]
     lines = boilerplate.find_boilerplate(counts, rows)
     prepare = partial(narrow.prepare, lines, settings.drop_sections, settings.min_characters, params.task, subgroups)
-    by_shard(prepare, paths.deidentified, {name: work / name for name in ("notes", "narrow", "signatures", "quarantine")})
+    by_shard(prepare, paths.deidentified, {name: work / name for name in narrow.TABLES})
 
     read = shards.shards_of(paths.deidentified)
     short = parts.read_quarantine(work / "quarantine", read)
-    clusters = parts.read_clusters(work / "narrow", work / "signatures")  # before the rest: most of the memory
+    clusters = parts.read_clusters(
+        work / "narrow", work / "signatures", params.data.workers
+    )  # before the rest: most of the memory
     decisions = decide(parts.read_narrow(work / "narrow").with_columns(clusters), settings)
     notes, labels = decisions.notes, decisions.labels
     quarantine = pl.concat([short, parts.quarantine_unplaced(decisions.unplaced, read)])
@@ -54,7 +56,7 @@ def run(params: Params, paths: Paths) -> None:
     metrics: dict[str, Any] = {"rows": rows, "quarantined": quarantine.height, "boilerplate_lines": len(lines)}
     metrics |= decisions.facts | {split: describe(notes.filter(split=split)) for split in SPLITS}
     metrics["labels"] = count_labels(notes, decisions.facts["labels"])
-    texts = review.read_sample(notes, work / "notes", params.data.workers)
+    texts = review.read_sample(notes, work)
     metrics |= review.measure_drift(notes, texts, decisions.facts["labels"])
 
     shutil.rmtree(paths.quality, ignore_errors=True)
