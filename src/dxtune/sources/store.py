@@ -43,8 +43,8 @@ def write_pieces(
     """What was made of each piece, in order, once `folder` and its folder `quarantine` hold their shards and nothing else.
 
     made_by: a hash of the code and the settings; a shard is reused where it, the piece's key and the hashes of the files are as
-    they were (`known` remembers those). There is no manifest yet: `finish` writes it. Raises what a piece raises; DataError where
-    records are not as `schema` says, or rows are lost.
+    they were (`known` remembers those). There is no manifest yet: `finish` writes it. Raises what a piece raises; DataError
+    where records are not as `schema` says, or rows are lost.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for manifest in (folder / MANIFEST, folder / QUARANTINE / MANIFEST):
