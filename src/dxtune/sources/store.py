@@ -16,7 +16,7 @@ from dxtune import records
 from dxtune.errors import DataError
 from dxtune.shards import MANIFEST, write_json
 from dxtune.shards.corpus import shard_name, to_parquet, write_manifest
-from dxtune.shards.hashes import hash_bytes
+from dxtune.shards.hashes import Hashes, hash_bytes
 from dxtune.shards.progress import Progress
 from dxtune.shards.workers import Job, call_all
 from dxtune.sources.pieces import Piece
@@ -37,12 +37,14 @@ def private() -> Iterator[None]:
         os.umask(before)
 
 
-def write_pieces(pieces: Iterable[Piece], folder: Path, made_by: str, schema: records.Schema, workers: int) -> list[Made]:
+def write_pieces(
+    pieces: Iterable[Piece], folder: Path, made_by: str, schema: records.Schema, workers: int, known: Hashes
+) -> list[Made]:
     """What was made of each piece, in order, once `folder` and its folder `quarantine` hold their shards and nothing else.
 
     made_by: a hash of the code and the settings; a shard is reused where it, the piece's key and the hashes of the files are as
-    they were. There is no manifest yet: `finish` writes it. Raises what a piece raises; DataError where records are not as
-    `schema` says, or rows are lost.
+    they were (`known` remembers those). There is no manifest yet: `finish` writes it. Raises what a piece raises; DataError
+    where records are not as `schema` says, or rows are lost.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for manifest in (folder / MANIFEST, folder / QUARANTINE / MANIFEST):
@@ -53,7 +55,7 @@ def write_pieces(pieces: Iterable[Piece], folder: Path, made_by: str, schema: re
     def jobs() -> Iterator[Job]:
         for number, piece in enumerate(pieces):
             made = kept.get(number)
-            if made and made["key"] == piece.key and made["hashes"] == _hashes(folder, number):
+            if made and made["key"] == piece.key and made["hashes"] == _hashes(folder, number, known):
                 done[number] = made
                 progress.skip(piece.rows)
             else:
@@ -62,6 +64,8 @@ def write_pieces(pieces: Iterable[Piece], folder: Path, made_by: str, schema: re
     with Progress("collect") as progress, (folder / JOURNAL).open("a", encoding="utf-8") as journal:
         for number, made in call_all(partial(_write, str(folder), dict(schema)), jobs(), workers):
             done[number] = made
+            for path, found in zip(_files(folder, number), made["hashes"], strict=True):
+                known.remember(path, found)
             journal.write(json.dumps({"made_by": made_by, "number": number, **made}) + "\n")
             journal.flush()
             progress.add(made["rows"])
@@ -128,9 +132,9 @@ def _files(folder: Path, number: int) -> tuple[Path, Path]:
     return folder / shard_name(number), folder / QUARANTINE / shard_name(number)
 
 
-def _hashes(folder: Path, number: int) -> list[str] | None:
+def _hashes(folder: Path, number: int, known: Hashes) -> list[str] | None:
     """The hashes of the two files of a piece, None where one is missing."""
     try:
-        return [hash_bytes(path.read_bytes()) for path in _files(folder, number)]
+        return [known.of(path) for path in _files(folder, number)]
     except FileNotFoundError:
         return None

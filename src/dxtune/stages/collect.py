@@ -22,6 +22,7 @@ from dxtune.params import Collect, Params
 from dxtune.paths import Paths
 from dxtune.shards import iter_shards, versions, write_json
 from dxtune.shards.code import canonical, digest, fingerprint
+from dxtune.shards.hashes import Hashes
 from dxtune.sources import store
 
 LABELS = {"classification": pl.col("label"), "multilabel": pl.col("labels").explode().drop_nulls()}
@@ -39,10 +40,12 @@ def run(params: Params, paths: Paths) -> None:
     used = settings.model_dump(exclude=NOT_IN_RECORDS)
     made_by = digest([fingerprint(source.pieces), task, canonical(used), versions("polars", "pyarrow")])
     paths.raw.parent.mkdir(parents=True, exist_ok=True)
+    known = Hashes(paths.shard_cache)
     with store.private(), ThreadPoolExecutor(1) as beside:
         facts = beside.submit(source.facts, settings)  # the hashes of the files
-        made = store.write_pieces(source.pieces(settings, task), paths.raw, made_by, schema, params.data.workers)
+        made = store.write_pieces(source.pieces(settings, task), paths.raw, made_by, schema, params.data.workers, known)
         store.finish(made, paths.raw, made_by)
+    known.save()
     try:
         metrics = check(paths.raw, sum(piece["rows"] for piece in made), settings, task)
     except DataError:
