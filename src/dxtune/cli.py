@@ -23,14 +23,27 @@ app.add_typer(params_app, name="params")
 
 
 def _run_stage(name: str) -> None:
+    from dxtune.guard import honest
     from dxtune.params import load_params
     from dxtune.paths import Paths
 
-    importlib.import_module(f"dxtune.stages.{name}").run(load_params(), Paths())
+    params, paths = load_params(), Paths()
+    with honest(name, params, paths):
+        importlib.import_module(f"dxtune.stages.{name}").run(params, paths)
 
 
 def _stage(name: str, summary: str) -> None:
     app.command(name, help=summary, rich_help_panel=None)(lambda: _run_stage(name))
+
+
+@app.command()
+def fingerprint() -> None:
+    """Stage: what every stage would run now; stops at the first wrong setting."""
+    from dxtune.params import load_params
+    from dxtune.paths import Paths
+    from dxtune.stages import fingerprint as stage
+
+    stage.run(load_params(), Paths())
 
 
 _stage("collect", "Stage: notes and labels from the configured source into data/raw.")
@@ -42,16 +55,6 @@ _stage("evaluate", "Stage: every metric with its interval.")
 _stage("probe", "Stage: notes written otherwise, and what the weights give away.")
 _stage("explain", "Stage: which words answers rest on, and for whom they are wrong.")
 _stage("report", "Stage: cards and the HTML report.")
-
-
-@app.command()
-def check() -> None:
-    """Stage: read params.yaml and stop at the first wrong setting."""
-    from dxtune.params import load_params
-    from dxtune.shards import write_text
-
-    load_params()
-    write_text("params.yaml is valid\n", Path("locks/params.ok"))
 
 
 @app.command("key")

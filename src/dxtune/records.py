@@ -11,6 +11,8 @@ import polars as pl
 from dxtune.errors import DataError
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
+SMALLEST_GROUP = 10
+"""Patients: figures of smaller groups could point at persons."""
 
 GOLD_SPANS = pl.List(pl.Struct({"start": pl.Int64, "end": pl.Int64, "type": pl.String}))
 

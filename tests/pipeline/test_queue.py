@@ -40,7 +40,7 @@ def own_notes(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_two_queued_experiments_at_once(own_notes: Project) -> None:
     stage = own_notes.root / "src/dxtune/stages/train.py"
     code = stage.read_text()
-    stage.write_text(code.replace("    task = tasks.find_task", f"    print({MARK!r})\n    task = tasks.find_task"))
+    stage.write_text(code.replace("    task = find_task", f"    print({MARK!r})\n    task = find_task"))
     own_notes.run("dvc", "exp", "run", "--queue", "-S", "train.lr=1e-3,3e-3")
     stage.write_text(code)
     assert own_notes.run("git", "status", "--porcelain") == ""

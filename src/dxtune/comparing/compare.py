@@ -15,8 +15,9 @@ from dxtune.errors import DataError
 from dxtune.evaluation.assessment import Figures, fitting_bins, sizes, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import SMALLEST_GROUP, find_groups
+from dxtune.evaluation.subgroups import find_groups
 from dxtune.params import Params
+from dxtune.records import SMALLEST_GROUP
 
 SMALL = {"patients_below_10": 1}
 """In the place of a count of 1 to 9 patients, and of the figures of so few."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from dxtune.comparing.compare import SMALL
 from dxtune.comparing.measures import LOWER_IS_BETTER
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
+from dxtune.records import SMALLEST_GROUP
 
 IDS_SHOWN = 20
 NOTE = (

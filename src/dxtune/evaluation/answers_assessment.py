@@ -14,8 +14,9 @@ from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.curves import no_curves
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, of_rows, worst_gap
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows, worst_gap
 from dxtune.params import Params
+from dxtune.records import SMALLEST_GROUP
 
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 METRICS = {"exact_match": exact, "token_f1": token_f1}

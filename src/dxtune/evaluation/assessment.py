@@ -21,11 +21,12 @@ from dxtune.evaluation.metrics import Floats, accuracy, indicators, macro_f1
 from dxtune.evaluation.multilabel import Matrix
 from dxtune.evaluation.policy import Policy, apply, choose
 from dxtune.evaluation.rates import counts_of, macro, micro_f1, rates
-from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, worst_gap
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, worst_gap
 from dxtune.evaluation.temperature import untemper
 from dxtune.evaluation.unlike import FAR
 from dxtune.evaluation.weighted import mean
 from dxtune.params import Params
+from dxtune.records import SMALLEST_GROUP
 
 Figures = dict[str, object]
 Tables = dict[str, pl.DataFrame]

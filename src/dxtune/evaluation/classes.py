@@ -9,7 +9,7 @@ import polars as pl
 from dxtune.evaluation.bootstrap import interval, with_interval
 from dxtune.evaluation.headline import Sample
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
+from dxtune.records import SMALLEST_GROUP
 
 TABLE = {
     **dict.fromkeys(("label", "metric"), pl.String),

@@ -11,8 +11,8 @@ from dxtune.errors import DataError
 from dxtune.evaluation.bootstrap import Measure, interval, with_interval
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.weighted import nanmean
+from dxtune.records import SMALLEST_GROUP
 
-SMALLEST_GROUP = 10  # patients; figures of smaller groups could point at persons
 TABLE = {
     **dict.fromkeys(("column", "value", "metric"), pl.String),
     **dict.fromkeys(("patients", "notes"), pl.Int64),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation.metrics import Floats, Labels
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
+from dxtune.records import SMALLEST_GROUP
 
 FAR = 0.99
 """From here on a note is called unlike: of new notes of the same source about one in a hundred."""

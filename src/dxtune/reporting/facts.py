@@ -14,6 +14,7 @@ import polars as pl
 
 from dxtune.errors import DataError
 from dxtune.params import Model
+from dxtune.records import SMALLEST_GROUP
 from dxtune.reporting.figures import Estimate
 from dxtune.shards import read_json
 
@@ -42,7 +43,6 @@ PLOTS = {
     "cohorts": ("cohort", "patients", "notes", "error", "low", "high", "gap", "gap_low", "gap_high"),
 }
 """The tables that a report can show, and the columns that it reads."""
-SMALLEST_GROUP = 10
 
 NAMES = {
     "macro_auroc": "Macro AUROC",

@@ -12,7 +12,8 @@ import polars as pl
 
 from dxtune.evaluation import weighted
 from dxtune.evaluation.bootstrap import bootstrap
-from dxtune.evaluation.subgroups import SMALLEST_GROUP, assess_groups, by_group, find_groups, of_rows
+from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows
+from dxtune.records import SMALLEST_GROUP
 
 DEPTH = 3
 """Questions that a cohort is the answer to, at the most."""

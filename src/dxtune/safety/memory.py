@@ -14,9 +14,9 @@ from dxtune.evaluation.assessment import Figures
 from dxtune.evaluation.bootstrap import Measure, bootstrap, with_interval
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.ranking import areas
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
 from dxtune.evaluation.weighted import mean
 from dxtune.params import Evaluate
+from dxtune.records import SMALLEST_GROUP
 
 SIDES = ("train", "test")
 

@@ -12,9 +12,9 @@ from dxtune.evaluation.headline import Sample, several, single
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import multi_hot
 from dxtune.evaluation.rates import counts_of, macro, rates
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
 from dxtune.evaluation.weighted import Statistic, mean, together
 from dxtune.params import Evaluate
+from dxtune.records import SMALLEST_GROUP
 
 SHOWN = ("macro_f1", "drop", "changed_share", "touched_share")
 TABLE = {

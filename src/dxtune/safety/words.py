@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
+from dxtune.records import SMALLEST_GROUP
 
 MOST = 10
 """Words of a label that are listed."""

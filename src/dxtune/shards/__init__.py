@@ -1,6 +1,6 @@
 """A corpus on disk, and a function mapped over it: shard by shard, resumably, on one core, many, or a Ray cluster."""
 
-from dxtune.shards.code import versions
+from dxtune.files import read_json, write_json, write_text
 from dxtune.shards.corpus import (
     MANIFEST,
     ROWS_PER_SHARD,
@@ -9,13 +9,10 @@ from dxtune.shards.corpus import (
     iter_shards,
     read_columns,
     read_corpus,
-    read_json,
     read_shard,
     shards_of,
     write_corpus,
-    write_json,
     write_parquet,
-    write_text,
 )
 from dxtune.shards.mapping import Result, map_shards
 
@@ -32,7 +29,6 @@ __all__ = [
     "read_json",
     "read_shard",
     "shards_of",
-    "versions",
     "write_corpus",
     "write_json",
     "write_parquet",

@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import polars as pl
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dxtune.errors import DataError
+from dxtune.files import write_bytes, write_json
 from dxtune.records import Schema, check
 
 ROWS_PER_SHARD = 4_000
@@ -33,27 +33,9 @@ def to_parquet(frame: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def write_bytes(data: bytes, path: Path) -> None:
-    """Writes one file aside and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(data)
-    aside.replace(path)
-
-
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     """Writes one table aside and renames it: the same frame gives the same bytes."""
     write_bytes(to_parquet(frame), path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Writes one text file aside and renames it."""
-    write_bytes(text.encode("utf-8"), path)
-
-
-def write_json(value: object, path: Path) -> None:
-    """Writes sorted, indented JSON aside and renames it; NaN and infinity raise ValueError."""
-    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", path)
 
 
 def shard_name(number: int) -> str:
@@ -154,14 +136,6 @@ def read_shard(folder: Path | str, name: str, rows: int, columns: Sequence[str] 
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file that a stage wrote holds. Raises DataError where it is absent or no JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise DataError(f"{path}: expected a JSON file, found none: run dvc repro (or dvc pull) first") from None
 
 
 def iter_shards(folder: Path | str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -9,7 +9,8 @@ import json
 import time
 from pathlib import Path
 
-from dxtune.shards.corpus import read_bytes, write_text
+from dxtune.files import write_text
+from dxtune.shards.corpus import read_bytes
 
 FILE = "hashes.json"
 SETTLED_S = 2.0

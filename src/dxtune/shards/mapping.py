@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from dxtune import code
 from dxtune.errors import DataError
 from dxtune.params import Data
 from dxtune.records import Schema, check
-from dxtune.shards import cache, code, workers
+from dxtune.shards import cache, workers
 from dxtune.shards.corpus import assemble, join, read_shard, shards_of, to_parquet
 from dxtune.shards.hashes import Hashes
 from dxtune.shards.progress import Progress

@@ -6,7 +6,6 @@ Piece by piece: what was made of a piece that has not changed is left as it stan
 data/raw/quarantine with a reason: rows in = records + quarantine.
 """
 
-import importlib
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +16,13 @@ import numpy.typing as npt
 import polars as pl
 
 from dxtune import records
+from dxtune.code import canonical, digest, fingerprint, versions
 from dxtune.errors import DataError
 from dxtune.params import Collect, Params
 from dxtune.paths import Paths
-from dxtune.shards import iter_shards, versions, write_json
-from dxtune.shards.code import canonical, digest, fingerprint
+from dxtune.shards import iter_shards, write_json
 from dxtune.shards.hashes import Hashes
-from dxtune.sources import store
+from dxtune.sources import find_source, store
 
 LABELS = {"classification": pl.col("label"), "multilabel": pl.col("labels").explode().drop_nulls()}
 """Of each task that has classes, their names."""
@@ -34,7 +33,7 @@ NOT_IN_RECORDS = {"max_quarantined_share", "notes", "path"}
 def run(params: Params, paths: Paths) -> None:
     """Writes data/raw and metrics/collect.json. Raises DataError where the source cannot be trained on."""
     settings, task = params.collect, params.task
-    source = importlib.import_module(f"dxtune.sources.{settings.source}")
+    source = find_source(settings.source)
     along = (*settings.subgroup_columns, *settings.identifier_columns)
     schema = {**records.columns(task), **dict.fromkeys(along, pl.String)}
     used = settings.model_dump(exclude=NOT_IN_RECORDS)

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from dxtune import records
+from dxtune.code import versions
 from dxtune.deid import audit, key
 from dxtune.deid.carried import NAMES
 from dxtune.deid.exchange import read_patients, spread_late, write_answers
@@ -25,7 +26,7 @@ from dxtune.deid.shard import How, carry_shard, find_shard, make_engine, replace
 from dxtune.errors import LeakageError
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.shards import assemble, iter_shards, map_shards, shards_of, versions, write_json, write_parquet
+from dxtune.shards import assemble, iter_shards, map_shards, shards_of, write_json, write_parquet
 from dxtune.shards.corpus import write_manifest
 
 

@@ -9,14 +9,15 @@ from dxtune.evaluation.checks import as_predictions, check_labels, check_leakage
 from dxtune.evaluation.gates import decide
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
-from dxtune.predict import Predictor
 from dxtune.records import predictions, processed, tokens
 from dxtune.shards import read_corpus, read_json, write_json, write_parquet, write_text
+from dxtune.tasks import find_measures
+from dxtune.trained import Trained
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes data/predictions.parquet, metrics/evaluate.json and the tables of metrics/plots."""
-    predictor = Predictor(paths.model, params.train.threads, params.train.precision)
+    predictor = Trained(paths.model, params.train.threads, params.train.precision)
     columns = processed(params.task)
     notes = {split: read_corpus(paths.processed / split, columns) for split in SPLITS}
     check_leakage(notes)
@@ -29,7 +30,7 @@ def run(params: Params, paths: Paths) -> None:
     made = pl.concat(parts)
     write_parquet(made, paths.predictions)
 
-    figures, tables = predictor.task.measure(notes, made, predictor.labels, predictor.settings, params)
+    figures, tables = find_measures(params.task).measure(notes, made, predictor.labels, predictor.settings, params)
     for name, table in tables.items():
         write_text(table.write_csv(), paths.metrics / "plots" / f"{name}.csv")
     figures["release"] = decide(params.evaluate.gates, figures, read_json(paths.metrics / "deidentify.json"))

@@ -13,16 +13,16 @@ import polars as pl
 from dxtune.errors import DataError
 from dxtune.evaluation.assessment import Figures, tidy
 from dxtune.evaluation.checks import join_predictions
-from dxtune.evaluation.subgroups import SMALLEST_GROUP
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.predict import Predictor
-from dxtune.records import ATTRIBUTIONS, LABEL_IDS, check, predictions, processed, tokens
+from dxtune.records import ATTRIBUTIONS, LABEL_IDS, SMALLEST_GROUP, check, predictions, processed, tokens
 from dxtune.safety import faithfulness
 from dxtune.safety.cohorts import cohorts
 from dxtune.safety.faithfulness import Attributed, Windows
 from dxtune.safety.words import TABLE, WORD, influential, words_of
 from dxtune.shards import read_corpus, write_json, write_parquet, write_text
+from dxtune.tasks import find_measures
+from dxtune.trained import Trained
 from dxtune.training.machine import prepare
 
 if TYPE_CHECKING:  # it loads torch
@@ -40,12 +40,12 @@ def run(params: Params, paths: Paths) -> None:
     """Writes metrics/explain.json, the tables of cohorts and words in metrics/plots, and data/attributions.parquet."""
     seed, resamples = params.evaluate.seed, params.evaluate.bootstrap_resamples
     prepare(params.train.threads, seed)
-    predictor = Predictor(paths.model, params.train.threads, params.train.precision)
+    predictor = Trained(paths.model, params.train.threads, params.train.precision)
     made = read_predictions(params, paths)
     frames = {}
     for split in ("validation", "test"):
         frame = join_predictions(read_corpus(paths.processed / split, processed(params.task)), made, split)
-        frames[split] = frame.with_columns(pl.Series("mistake", predictor.task.mistakes(frame, predictor.settings)))
+        frames[split] = frame.with_columns(pl.Series("mistake", find_measures(params.task).mistakes(frame, predictor.settings)))
 
     figures, table = cohorts(frames["validation"], frames["test"], params.collect.subgroup_columns, resamples, seed)
     attributions, words = pl.DataFrame(schema=ATTRIBUTIONS), pl.DataFrame(schema=TABLE)
@@ -67,7 +67,7 @@ def read_predictions(params: Params, paths: Paths) -> pl.DataFrame:
     return check(pl.read_parquet(paths.predictions), predictions(params.task), str(paths.predictions))
 
 
-def weigh(predictor: Predictor, test: pl.DataFrame, rows: pl.DataFrame, params: Params) -> tuple[Figures, Tables]:
+def weigh(predictor: Trained, test: pl.DataFrame, rows: pl.DataFrame, params: Params) -> tuple[Figures, Tables]:
     """Figures of attributions and of how true they are of the model; the weighed notes, and the influential words.
 
     test: notes with their predictions. rows: their tokens. Which notes: the first by the hash of their id, one a patient.

@@ -7,17 +7,17 @@ from dxtune.evaluation.assessment import tidy
 from dxtune.evaluation.checks import as_predictions
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.predict import Predictor
 from dxtune.records import LABEL_IDS, predictions, processed, tokens
 from dxtune.safety.memory import SIDES, choose, extraction, membership
 from dxtune.safety.perturbations import perturb
 from dxtune.safety.robustness import no_robustness, robustness
 from dxtune.shards import read_corpus, write_json, write_text
+from dxtune.trained import Trained
 
 
 def run(params: Params, paths: Paths) -> None:
     """Writes metrics/probe.json and metrics/plots/robustness.csv."""
-    predictor = Predictor(paths.model, params.train.threads, params.train.precision)
+    predictor = Trained(paths.model, params.train.threads, params.train.precision)
     how, task = params.evaluate, params.task
     rows = {split: choose(read_corpus(paths.tokens / split, tokens(task)), params.probe.patients, how.seed) for split in SIDES}
     figures: dict[str, object] = {

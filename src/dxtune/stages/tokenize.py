@@ -10,11 +10,12 @@ import os
 import shutil
 from functools import partial
 
+from dxtune.code import versions
 from dxtune.errors import DataError
 from dxtune.params import SPLITS, Params
 from dxtune.paths import Paths
 from dxtune.records import processed
-from dxtune.shards import map_shards, read_json, versions, write_json
+from dxtune.shards import map_shards, read_json, write_json
 from dxtune.tasks import find_encoder
 from dxtune.tasks.prompts import as_chat
 from dxtune.training.base_model import find_base_model, load_tokenizer

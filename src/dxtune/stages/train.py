@@ -8,17 +8,18 @@ in .cache/checkpoints, under a hash of everything that made them: a killed run g
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dxtune import tasks, training
+from dxtune import fingerprints
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.records import tokens
 from dxtune.shards import read_corpus, read_json, write_json, write_text
+from dxtune.tasks import find_task
 from dxtune.tasks.notes import gather, unknown_id
 from dxtune.training import processes
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
@@ -36,7 +37,7 @@ def run(params: Params, paths: Paths) -> None:
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary
 
-    task = tasks.find_task(params.task)
+    task = find_task(params.task)
     base = find_base_model(params.model)
     precision = resolve_precision(params.train.precision)
     labels: list[str] = read_json(paths.tokens / "labels.json")
@@ -109,14 +110,10 @@ def _described(params: Params, paths: Paths, pad_id: int, precision: str, extra:
 
 
 def _key(params: Params, paths: Paths, precision: str) -> str:
-    """Names the checkpoints: a hash of the settings, the token shards and the code that trains."""
-    digest = hashlib.sha256(f"{params.model!r} {params.train!r} {precision}".encode())
-    for path in _files([paths.tokens], "*.*"):
-        digest.update(path.read_bytes())
-    for path in _files([Path(p) for package in (training, tasks) for p in package.__path__], "*.py"):
-        digest.update(path.read_bytes())
+    """Names the checkpoints: a hash of the settings, the token shards, and the code and packages that train."""
+    runs = [fingerprints.current(f"{part}.train", params, paths) for part in ("code", "packages")]
+    digest = hashlib.sha256(f"{params.model!r} {params.train!r} {precision} {runs}".encode())
+    for path in sorted(paths.tokens.rglob("*.*")):
+        if path.is_file():
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _files(folders: Iterable[Path], pattern: str) -> list[Path]:
-    return [path for folder in folders for path in sorted(folder.rglob(pattern)) if path.is_file()]

@@ -10,11 +10,13 @@ They have the same functions, and the stages call no others:
     predict      one row a note: the columns that records.predictions names
     losses       one row a note: how far the model is from what training wanted it to say
     answers      the same for a person who asks `Predictor.predict`
-    measure      the content of metrics/evaluate.json and of metrics/plots
-    mistakes     how wrong each note's answer is, 0 to 1
     save, load   the model, one folder
 
-How texts become token ids, which needs no torch, is a module of its own: `find_encoder`.
+How texts become token ids, which needs no torch, is a module of its own: `find_encoder`. So is what is measured, for which no
+model is trained again: `find_measures` gives one with
+
+    measure      the content of metrics/evaluate.json and of metrics/plots
+    mistakes     how wrong each note's answer is, 0 to 1
 """
 
 from collections.abc import Callable
@@ -39,3 +41,8 @@ def find_task(name: str) -> ModuleType:
 def find_encoder(name: str) -> Callable[..., Any]:
     """The function of a task for map_shards, from texts to token ids: `encode` of dxtune.tasks.notes, spans or prompts."""
     return import_module(f"dxtune.tasks.{ENCODERS[name]}").encode  # type: ignore[no-any-return]
+
+
+def find_measures(name: str) -> ModuleType:
+    """The module of a task with `measure` and `mistakes`, in dxtune.tasks.measures."""
+    return import_module(f"dxtune.tasks.measures.{MODULES[name]}")

@@ -11,12 +11,11 @@ import torch
 from scipy.special import log_softmax
 from torch.nn import functional
 
-from dxtune.evaluation.metrics import Floats, accuracy, macro_f1, softmax
+from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
 from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import FAR, fit_familiar, unlike
-from dxtune.params import Params
 from dxtune.tasks import encoder
-from dxtune.tasks.centroid import fit_centroids, nearest_centroid
+from dxtune.tasks.centroid import fit_centroids
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 
@@ -28,8 +27,6 @@ __all__ = [
     "fit_head",
     "load",
     "losses",
-    "measure",
-    "mistakes",
     "predict",
     "save",
     "scorer",
@@ -134,22 +131,6 @@ def answers(
         Prediction(labels[int(np.argmax(row))], dict(zip(labels, np.round(row, 6).tolist(), strict=True)), round(score, 6))
         for row, score in predictions.select("probabilities", "unlike").iter_rows()
     ]
-
-
-def measure(
-    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
-) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
-    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.assessment import measured
-
-    others = {"centroid": nearest_centroid(notes["test"], len(labels), settings, params)}
-    return measured(notes, predictions, labels, settings["temperature"], others, params)
-
-
-def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
-    """How wrong each answer is, (notes,): 1 where another label is the likeliest one, else 0. frame: of `join_predictions`."""
-    right = frame["probabilities"].list.arg_max().cast(pl.Int64) == frame["label_id"]
-    return 1 - right.cast(pl.Float64).to_numpy()
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

@@ -17,8 +17,6 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from dxtune.errors import ModelError
-from dxtune.evaluation.metrics import Floats
-from dxtune.params import Params
 from dxtune.tasks.checkpointed import Checkpointed
 from dxtune.tasks.encoder import SETTINGS, WEIGHTS, batches
 from dxtune.tasks.notes import list_column
@@ -223,22 +221,6 @@ def respond(model: Any, prompts: list[list[int]], tokenizer: Any, pad_id: int, r
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[str]:
     """The answer of each row of `predict`."""
     return predictions["answer"].to_list()
-
-
-def measure(
-    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
-) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
-    """The content of metrics/evaluate.json, from prompts with their responses and the model's answers. No curves."""
-    from dxtune.tasks.responses import measure as measured
-
-    return measured(notes, predictions, params)
-
-
-def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
-    """How wrong each answer is, (notes,): 1 less its ROUGE-L. frame: of `join_predictions`."""
-    from dxtune.evaluation.texts import rouge_l
-
-    return np.array([1 - rouge_l(*pair) for pair in frame.select("answer", "response").iter_rows()])
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:

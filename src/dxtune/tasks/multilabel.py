@@ -11,11 +11,9 @@ import torch
 from scipy.special import expit
 from torch.nn import functional
 
-from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
 from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import fit_familiar, unlike
-from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.classification import HEAD_C, warning
 from dxtune.tasks.encoder import NoteModel, save
@@ -29,8 +27,6 @@ __all__ = [
     "fit_head",
     "load",
     "losses",
-    "measure",
-    "mistakes",
     "predict",
     "save",
     "scorer",
@@ -139,26 +135,6 @@ def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str
         given = tuple(name for name, value, least in zip(labels, row, thresholds, strict=True) if value >= least)
         made.append(Labels(given, dict(zip(labels, np.round(row, 6).tolist(), strict=True)), round(score, 6)))
     return made
-
-
-def measure(
-    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
-) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
-    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.multilabel_assessment import measured
-
-    return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
-
-
-def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
-    """How wrong each answer is, (notes,): 1 less the F1 of the note's labels, 0 where it has none and gets none.
-
-    frame: of `join_predictions`.
-    """
-    given = np.array(frame["probabilities"].to_list()) >= np.array(settings["thresholds"])
-    truth = multi_hot(frame["label_ids"], given.shape[1]).astype(bool)
-    all_of_both = given.sum(axis=1) + truth.sum(axis=1)
-    return np.where(all_of_both > 0, 1 - 2 * (given & truth).sum(axis=1) / np.maximum(all_of_both, 1), 0.0)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

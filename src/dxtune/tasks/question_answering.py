@@ -13,8 +13,6 @@ from torch.nn import functional
 
 from dxtune.errors import DataError
 from dxtune.evaluation.answers import fit_no_answer, overlap
-from dxtune.evaluation.metrics import Floats
-from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
@@ -28,8 +26,6 @@ __all__ = [
     "fit_head",
     "load",
     "losses",
-    "measure",
-    "mistakes",
     "predict",
     "save",
     "scorer",
@@ -155,22 +151,6 @@ def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str
         start, end = (0, 0) if row["no_answer"] > settings["no_answer"] else (row["start"], row["end"])
         made.append(Answer(text[start:end], start, end))
     return made
-
-
-def measure(
-    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
-) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
-    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    from dxtune.evaluation.answers_assessment import measure as measured
-
-    return measured(notes, predictions, settings["no_answer"], params)
-
-
-def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
-    """How wrong each answer is, (notes,): 1 less its token F1. frame: of `join_predictions`."""
-    from dxtune.evaluation.answers_assessment import scored
-
-    return 1 - scored(frame, settings["no_answer"])["token_f1"].to_numpy()
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:

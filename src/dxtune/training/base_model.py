@@ -20,7 +20,8 @@ CONVERT = (
     "AutoModel.from_pretrained(n, revision=r).save_pretrained(f); "
     'AutoTokenizer.from_pretrained(n, revision=r).save_pretrained(f)"'
 )
-HUB_FILES = ["*.json", "*.txt", "*.safetensors", "*.model", "*.jinja"]
+DESCRIPTIONS = ("*.json", "*.txt", "*.model", "*.jinja")
+"""What is read of a model's folder beside its weights."""
 
 
 def find_base_model(model: Model) -> Path:
@@ -30,12 +31,7 @@ def find_base_model(model: Model) -> Path:
     `model.revision`. Raises ModelError where there is none, where the weights are not safetensors (or GGUF, data alone, too),
     where the model brings code of its own, or where the checksum is not `model.sha256`.
     """
-    if model.name.startswith("package:"):
-        folder = _package_folder(model.name.removeprefix("package:"))
-    elif Path(model.name).expanduser().is_dir():
-        folder = Path(model.name).expanduser()
-    else:
-        folder = _hub_folder(model)
+    folder = local_folder(model.name) or _hub_folder(model)
     quantised = not (folder / "config.json").is_file()
     if quantised and not list(folder.glob("*.gguf")):
         raise ModelError(f"model.name = {model.name}: expected a config.json there, found none: name a model folder")
@@ -47,6 +43,16 @@ def find_base_model(model: Model) -> Path:
             "If you meant to change the model, set model.sha256 to the new value (or null); if not, do not use these weights"
         )
     return unpack(weight_files(folder)[0], weights_sha256(folder)) if quantised else folder
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder that a model's name stands for: of an installed package, or itself; None: it has to be a Hub id.
+
+    Raises ModelError where the package is not installed, or has no model in it.
+    """
+    if name.startswith("package:"):
+        return _package_folder(name.removeprefix("package:"))
+    return folder if (folder := Path(name).expanduser()).is_dir() else None
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -156,7 +162,7 @@ def _hub_folder(model: Model) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model.name, revision=model.revision, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(model.name, revision=model.revision, allow_patterns=[*DESCRIPTIONS, "*.safetensors"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
             f"model.name = {model.name}: could not be fetched at revision {model.revision} ({type(error).__name__}): "

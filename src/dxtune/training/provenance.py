@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dxtune.code import versions
 from dxtune.errors import ModelError
 from dxtune.params import Params
-from dxtune.shards import versions
 from dxtune.training.base_model import weights_sha256
 
 PACKAGES = ("dxtune", "numpy", "safetensors", "tokenizers", "torch", "transformers")

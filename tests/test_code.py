@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dxtune.shards.code import _imports, canonical, fingerprint
+from dxtune.code import _imports, canonical, fingerprint
 from dxtune.tasks.notes import encode
 from tests.conftest import ROOT
 from tests.shards import work
 
 PRINT = (
-    "from dxtune.shards.code import fingerprint\nfrom dxtune.deid.shard import find_shard\n"
+    "from dxtune.code import fingerprint\nfrom dxtune.deid.shard import find_shard\n"
     "from dxtune.tasks.notes import encode\nprint(fingerprint(find_shard), fingerprint(encode))"
 )
 

@@ -1,0 +1,33 @@
+"""Single files, written aside and renamed: nobody sees a part of one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dxtune.errors import DataError
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Writes one file aside and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(data)
+    aside.replace(path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Writes one text file aside and renames it."""
+    write_bytes(text.encode("utf-8"), path)
+
+
+def write_json(value: object, path: Path) -> None:
+    """Writes sorted, indented JSON aside and renames it; NaN and infinity raise ValueError."""
+    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file that a stage wrote holds. Raises DataError where it is absent or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise DataError(f"{path}: expected a JSON file, found none: run dvc repro (or dvc pull) first") from None

@@ -1,0 +1,29 @@
+"""What is measured of multilabel: the figures of `evaluate`, and how wrong each answer is."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from dxtune.evaluation.metrics import Floats
+from dxtune.evaluation.multilabel import multi_hot
+from dxtune.evaluation.multilabel_assessment import measured
+from dxtune.params import Params
+
+
+def measure(
+    notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
+) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
+    """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
+    return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
+
+
+def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
+    """How wrong each answer is, (notes,): 1 less the F1 of the note's labels, 0 where it has none and gets none.
+
+    frame: of `join_predictions`.
+    """
+    given = np.array(frame["probabilities"].to_list()) >= np.array(settings["thresholds"])
+    truth = multi_hot(frame["label_ids"], given.shape[1]).astype(bool)
+    all_of_both = given.sum(axis=1) + truth.sum(axis=1)
+    return np.where(all_of_both > 0, 1 - 2 * (given & truth).sum(axis=1) / np.maximum(all_of_both, 1), 0.0)
