@@ -76,8 +76,9 @@ def notes(count: int, seed: int) -> Iterator[str]:
 
 
 def make_project(root: Path, count: int, workers: int) -> None:
-    """A folder with params.yaml and the notes."""
+    """A folder with params.yaml, dvc.yaml and the notes."""
     root.mkdir(parents=True)
+    shutil.copy(ROOT / "dvc.yaml", root)
     yaml = YAML()
     params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for section, changes in SETTINGS.items():
@@ -87,6 +88,7 @@ def make_project(root: Path, count: int, workers: int) -> None:
         yaml.dump(params, file)
     with (root / "notes.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(notes(count, 1))
+    run_stage(root, "fingerprint")
 
 
 def run_stage(root: Path, stage: str) -> Cost:

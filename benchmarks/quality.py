@@ -49,9 +49,10 @@ def dxtune(folder: Path, *words: str) -> None:
 
 def run(folder: Path, recipe: str, source: Path, seed: int, stages: tuple[str, ...]) -> Run:
     """The recipe with a seed; `stages` are what is not there yet."""
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copyfile(ROOT / name, folder / name)
     dxtune(folder, "params", "apply", str(ROOT / f"recipes/{recipe}.yaml"), f"collect.path={source}", f"train.seed={seed}")
-    for stage in stages:
+    for stage in ("fingerprint", *stages):
         dxtune(folder, stage)
     rows = pl.read_parquet(folder / "data/predictions.parquet").filter(split="test").sort("note_id")
     probabilities = np.array(rows["probabilities"].to_list())

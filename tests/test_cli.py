@@ -35,24 +35,24 @@ def test_data_stages_never_load_torch() -> None:
 
 
 def test_an_error_is_one_message_and_exit_code_1(tmp_path: Path) -> None:
-    done = run(tmp_path, "check")
+    done = run(tmp_path, "fingerprint")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("ParamsError: expected the settings in params.yaml")
     assert "Traceback" not in done.stderr
 
 
 def test_a_stage_without_its_input_says_what_to_run(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert run(tmp_path, "fingerprint").returncode == 0
     for stage in ("deidentify", "preprocess", "tokenize", "report"):
         done = run(tmp_path, stage)
         assert done.returncode == 1, stage
         assert "dvc repro" in done.stderr, (stage, done.stderr)
 
 
-def test_check_and_params_show_and_apply(tmp_path: Path) -> None:
+def test_params_show_and_apply(tmp_path: Path) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    assert run(tmp_path, "check").returncode == 0
-    assert (tmp_path / "locks/params.ok").read_text() == "params.yaml is valid\n"
     assert "collect.source = 'synthetic'" in run(tmp_path, "params", "show").stdout
     done = run(tmp_path, "params", "apply", str(ROOT / "recipes/minilm_symptoms.yaml"), "collect.path=x.csv")
     assert "collect.source: 'synthetic' -> 'table'" in done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dxtune.code import _imports, canonical, fingerprint
+from dxtune.code import canonical, data_files, fingerprint, modules, read
 from dxtune.tasks.notes import encode
 from tests.conftest import ROOT
 from tests.shards import work
@@ -56,13 +56,33 @@ def test_what_is_run_counts(source: Path, file: str, old: str, new: str, changes
 
 
 def test_imports_count_wherever_they_stand(tmp_path: Path) -> None:
-    (tmp_path / "module.py").write_text(
+    file = tmp_path / "module.py"
+    file.write_text(
         "import dxtune.a\nclass C:\n  def f(self):\n    try:\n      from dxtune.b import x\n    except E:\n      import dxtune.c\n"  # noqa: E501
         "    else:\n      import dxtune.d\n    finally:\n      with y:\n        import dxtune.e\n"
         "if z:\n  pass\nelif z:\n  match z:\n    case 1:\n      import dxtune.f\nelse:\n  import dxtune.g, os\n"
     )
-    found = {name for name in _imports("module", tmp_path / "module.py") if name.count(".") == 1}
-    assert found == {f"dxtune.{letter}" for letter in "abcdefg"}
+    assert {name for name in read(file).imports if name != "os"} == {"dxtune.b.x", *(f"dxtune.{letter}" for letter in "acdefg")}
+
+
+def test_a_name_that_a_package_hands_on_is_of_the_module_that_defines_it() -> None:
+    used = modules("dxtune.reporting.facts")
+    assert {name for name in used if name.startswith("dxtune.shards")} == set(), "read_json is from dxtune.files"
+    assert "dxtune.files" in used
+    assert {"dxtune.shards", "dxtune.shards.mapping", "dxtune.shards.corpus"} <= modules("dxtune.stages.preprocess").keys()
+
+
+def test_who_imports_a_function_that_chooses_modules_uses_what_it_gives() -> None:
+    chosen = {"dxtune.tasks.find_task": ["dxtune.tasks.spans"]}
+    assert "dxtune.tasks.spans" in modules("dxtune.stages.train", chosen)
+    assert "dxtune.tasks.spans" not in modules("dxtune.stages.tokenize", chosen), "it chooses by another function"
+
+
+def test_data_files_count_where_they_are_named_in_code_or_in_one_another() -> None:
+    names = [path.name for path in data_files(modules("dxtune.stages.report"))]
+    assert names == ["data_card.md", "model_card.md", "report.html", "style.html", "why.html"]
+    assert [path.name for path in data_files(modules("dxtune.deid.shard"))] == ["lexicon.tsv.xz", "scorer.npz"]
+    assert data_files(modules("dxtune.safety.perturbations")) == []
 
 
 def test_data_files_beside_the_code_count(source: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PACKAGE = "dxtune"
-NOT_COUNTED = ("dxtune.cli", "dxtune.code", "dxtune.errors", "dxtune.params", "dxtune.paths")
+NOT_COUNTED = ("dxtune.cli", "dxtune.code", "dxtune.errors", "dxtune.fingerprints", "dxtune.params", "dxtune.paths")
 """What changes no result. params.py refuses settings and changes none: their values count where they are used. The places in
 paths.py are those that dvc.yaml declares."""
 
@@ -177,6 +177,7 @@ def _handed_on(package: str) -> Mapping[str, str] | None:
     return read(path).handed_on if path else None
 
 
+@cache
 def _file(module: str) -> Path | None:
     """The source of a module, None where there is no such module."""
     if not module.startswith(PACKAGE):

@@ -32,14 +32,18 @@ NO_EFFECT = {"fsspec", "huggingface_hub", "psutil", "ray", "rich"}
 """They fetch bytes, start functions elsewhere, or show progress: no byte of an output depends on them."""
 
 
-def record(params: Params, paths: Paths) -> dict[str, dict[str, object]]:
+def record(params: Params, paths: Paths) -> dict[str, dict[str, Any]]:
     """The content of locks/fingerprint.json for these settings, the code as it stands and the packages that are installed."""
-    names: dict[str, Iterable[str]] = {"code": STAGES, "files": FILES, "packages": STAGES}
-    return {part: {name: current(f"{part}.{name}", params, paths) for name in of} for part, of in names.items()}
+    modules = {stage: stage_modules(stage, params) for stage in STAGES}
+    return {
+        "code": {stage: code.hash_of(its) for stage, its in modules.items()},
+        "files": {name: _named_files(name, params, paths) for name in FILES},
+        "packages": {stage: _packages(its, params) for stage, its in modules.items()},
+    }
 
 
-def current(key: str, params: Params, paths: Paths) -> object:
-    """What stands under a key of locks/fingerprint.json if it is written now, such as code.train."""
+def current(key: str, params: Params, paths: Paths) -> Any:
+    """What `record` would have under a key such as code.train."""
     part, _, name = key.partition(".")
     if part == "files":
         return _named_files(name, params, paths)

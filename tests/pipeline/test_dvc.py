@@ -1,7 +1,13 @@
 """The three commands that users live in, with the real dvc: what reruns, what is compared, what is refused."""
 
 import json
+import os
+import shutil
+import subprocess
 import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
 
 import pytest
 
@@ -15,6 +21,7 @@ OUTPUTS = ("data", "models", "metrics", "reports")
 def _as_committed(project: Project) -> None:
     """Every test starts from the committed first run."""
     project.run("git", "checkout", "--quiet", "--force", "main")
+    project.run("git", "clean", "--quiet", "--force", "-d")
     project.run("dvc", "checkout", "--quiet", "--force", "--allow-missing", code=0)
 
 
@@ -30,31 +37,125 @@ def test_first_run_leaves_nothing_untracked_and_all_outputs(project: Project) ->
 
 
 def test_nothing_reruns_without_a_change(project: Project) -> None:
-    assert project.repro() == []
-    project.run("dvc", "status", "--quiet")
+    assert project.repro() == ["fingerprint"]
+    assert json.loads(project.run("dvc", "status", "--json")) == {"fingerprint": ["always changed"]}
+    project.run("dvc", "status", "--quiet", *PIPELINE)
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def edit(project: Project, file: str, old: str, new: str) -> None:
+    """Changes a source file, as a person would."""
+    path = project.root / "src/dxtune" / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text, file
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_comments_and_settings_that_no_stage_uses_rerun_nothing(project: Project) -> None:
+    edit(project, "shards/corpus.py", "import io", "# a comment\nimport  io")
+    edit(project, "stages/train.py", '"""Writes the fine-tuned', '"""Another docstring: the fine-tuned')
+    set_param(project.root, "data", "workers", 1)
+    assert project.repro() == ["fingerprint"]
+    assert project.run("git", "diff", "--name-only").split() == [
+        "params.yaml", "src/dxtune/shards/corpus.py", "src/dxtune/stages/train.py"
+    ]  # fmt: skip
+
+
+def test_a_new_setting_reruns_nothing(project: Project) -> None:
+    edit(project, "params.py", "    cache_gb:", '    colour: str\n    """Of nothing."""\n    cache_gb:')
+    (project.root / "params.yaml").write_text(
+        (project.root / "params.yaml").read_text().replace("  cache_gb:", "  colour: blue\n  cache_gb:")
+    )
+    assert project.repro() == ["fingerprint"]
+    assert "data.colour = 'blue'" in project.run("dxtune", "params", "show")
+
+
+def test_a_shared_helper_reruns_its_users(project: Project) -> None:
+    edit(project, "corpus/sections.py", "import re\n", "import re\n\nUNUSED = 1\n")
+    assert project.repro() == ["fingerprint", "preprocess", "probe"], "what they make is the same, so nothing follows"
+
+
+def test_another_release_of_torch_reruns_what_computes_with_it(project: Project) -> None:
+    release = version("torch").partition("+")[0] + ".post1"
+    found = project.root / f"src/torch-{release}.dist-info"  # where packages are looked for first
+    found.mkdir()
+    (found / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {release}\n")
+    assert project.repro() == ["fingerprint", "train", "evaluate", "probe", "explain", "report"]
+    assert release in project.run("git", "diff", "locks/fingerprint.json")
+
+
+def preprocess_while(project: Project, change: Callable[[], None]) -> tuple[int, str]:
+    """Runs the stage, and makes a change in the middle of it: the exit code of dvc, and all that was printed."""
+    shutil.rmtree(project.root / ".cache/shards/preprocess", ignore_errors=True)
+    command = ["dvc", "repro", "--force", "--single-item", "preprocess"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=project.root, env=project.environment(), **pipes) as process:
+        while not (project.root / ".cache/preprocess").exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        change()
+        output, _ = process.communicate()
+    return process.returncode, output
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda project: edit(project, "corpus/leaks.py", "MIN_LIFT", "UNUSED = 1\nMIN_LIFT"), "code.preprocess"),
+        (lambda project: set_param(project.root, "preprocess", "seed", 14), "preprocess.seed"),
+        (lambda project: os.utime(project.root / "data/deidentified/manifest.json"), "data/deidentified/manifest.json"),
+    ],
+    ids=["code", "setting", "data"],
+)
+def test_what_changes_while_a_stage_runs_is_not_recorded(
+    project: Project, change: Callable[[Project], None], says: str
+) -> None:
+    before = project.bytes_of("dvc.lock")
+    code, output = preprocess_while(project, lambda: change(project))
+    assert code == 255 and "DataError: preprocess: expected nothing that it depends on to change while it ran" in output
+    assert f"but {says} did" in output
+    assert project.bytes_of("dvc.lock") == before
+    assert not (project.root / ".cache/shards/preprocess").exists(), "shards of the old code or of the new: nobody knows"
+
+
+def test_what_a_stage_does_not_use_may_change_while_it_runs(project: Project) -> None:
+    def change() -> None:
+        set_param(project.root, "train", "lr", 0.0015)
+        edit(project, "corpus/leaks.py", "MIN_LIFT", "# a comment\nMIN_LIFT")
+        edit(project, "reporting/why.py", "FAINT", "UNUSED = 1\nFAINT")
+
+    code, output = preprocess_while(project, change)
+    assert code == 0, output
+
+
+def test_a_stage_whose_fingerprint_is_of_other_code_does_not_start(project: Project) -> None:
+    edit(project, "reporting/why.py", "FAINT", "UNUSED = 1\nFAINT")
+    output = project.run("dvc", "repro", "--force", "--single-item", "report", code=255)
+    assert "its code.report is of other code, packages or files than are here: run dvc repro" in output
+    assert project.repro() == ["fingerprint", "report"]
 
 
 def test_learning_rate_reruns_training_and_what_follows(project: Project) -> None:
     before = project.bytes_of("data/tokens", "data/processed")
     set_param(project.root, "train", "lr", 0.0015)
-    assert project.repro() == ["check", "train", "evaluate", "probe", "explain", "report"]
+    assert project.repro() == ["fingerprint", "train", "evaluate", "probe", "explain", "report"]
     assert project.bytes_of("data/tokens", "data/processed") == before
 
 
 def test_evaluation_setting_does_not_retrain(project: Project) -> None:
     set_param(project.root, "evaluate", "calibration_bins", 5)
-    assert project.repro() == ["check", "evaluate", "report"], "the predictions are the same"
+    assert project.repro() == ["fingerprint", "evaluate", "report"], "the predictions are the same"
 
 
 def test_forced_rebuild_gives_the_same_lock(project: Project) -> None:
     before = project.bytes_of("dvc.lock")
-    assert project.repro("--force") == ["check", *PIPELINE]
+    assert project.repro("--force") == ["fingerprint", *PIPELINE]
     assert project.bytes_of("dvc.lock") == before
 
 
 def test_experiment_gets_the_float_to_the_optimiser(project: Project) -> None:
     output = project.run("dvc", "exp", "run", "-S", "train.lr=3e-5")
-    assert stages_run(output) == ["check", "train", "evaluate", "probe", "explain", "report"]
+    assert stages_run(output) == ["fingerprint", "train", "evaluate", "probe", "explain", "report"]
     assert json.loads((project.root / "metrics/train.json").read_text())["lr"] == 3e-5
     assert "3e-05" in (project.root / "params.yaml").read_text(), "dvc writes the form that YAML 1.1 reads as a string"
 
@@ -86,7 +187,7 @@ def test_wrong_setting_fails_at_once_and_leaves_the_outputs(project: Project, ov
     started = time.monotonic()
     output = project.run("dvc", "exp", "run", "-S", override, code=255)
     assert time.monotonic() - started < 60, "before any stage does work"
-    assert set(stages_run(output)) <= {"check"}
+    assert set(stages_run(output)) <= {"fingerprint"}
     assert all(words in output for words in says), output
     assert project.bytes_of(*OUTPUTS) == before
     assert project.bytes_of("models/final/model.safetensors")

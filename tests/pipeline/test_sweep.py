@@ -114,4 +114,4 @@ def test_data_that_is_not_as_committed_is_refused(tokenized: Project) -> None:
     set_param(tokenized.root, "preprocess", "min_characters", 21)
     tokenized.commit("another setting of preprocess")
     output = tokenized.run(*sweep(), code=1)
-    assert "check, preprocess would run first" in output and "dvc repro tokenize" in output
+    assert "but preprocess would run first" in output and "dvc repro tokenize" in output

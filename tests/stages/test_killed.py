@@ -36,7 +36,8 @@ FINDINGS = ("fever", "cough", "pain", "rash", "nausea", "edema", "fatigue", "chi
 def unbroken(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, dict[str, float]]:
     """A project whose data stages ran without a break, and how long each took."""
     root = tmp_path_factory.mktemp("unbroken")
-    shutil.copy(ROOT / "params.yaml", root)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, root)
     for section, changes in SETTINGS.items():
         for name, value in changes.items():
             set_param(root, section, name, value)
@@ -48,6 +49,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tupl
             text = rng.choice(FORMS).format(rng.choice(NAMES), rng.randrange(10_000, 99_999), findings)
             note = {"text": text, "label": ("flu", "cold")[row % 2], "patient": f"p{rng.randrange(3000)}"}
             file.write(json.dumps(note) + "\n")
+    finish(root, "fingerprint")
     return root, {stage: finish(root, stage) for stage in STAGES}
 
 
@@ -89,9 +91,10 @@ def test_a_killed_run_ends_with_the_same_bytes(unbroken: tuple[Path, dict[str, f
     whole, seconds = unbroken
     expected = bytes_of(whole)
     assert len(expected) > 30
-    for name in ("params.yaml", "notes.jsonl"):
+    for name in ("params.yaml", "dvc.yaml", "notes.jsonl"):
         shutil.copy(whole / name, tmp_path)
-    shutil.copytree(whole / "tiny", tmp_path / "tiny")
+    for name in ("tiny", "locks"):
+        shutil.copytree(whole / name, tmp_path / name)
     rng = random.Random()
     moments: list[tuple[str, float]] = []
     resumed = 0

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from dxtune import fingerprints
 from dxtune.errors import ParamsError
-from dxtune.params import load_params
+from dxtune.params import Params, load_params
 from dxtune.paths import Paths
 from dxtune.sweep.experiment import git
 from dxtune.sweep.space import read_space
@@ -44,7 +45,7 @@ def prepare(texts: Sequence[str], metric: str | None, name: str, seed: int, path
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise ParamsError(f"--name {name}: expected letters, digits, - and _: experiments are named after it")
     head = _clean_head(paths)
-    _check_data(paths)
+    _check_data(params, paths)
     with _alone(name, paths) as lock:
         yield Sweep(name, params, space, metric or known[0], seed, paths, head, lock)
 
@@ -61,7 +62,7 @@ def _clean_head(paths: Paths) -> str:
     return head.strip()
 
 
-def _check_data(paths: Paths) -> None:
+def _check_data(params: Params, paths: Paths) -> None:
     """Raises ParamsError where a stage before train would run: in every trial, then."""
     dvc = [sys.executable, "-m", "dvc", "repro", "--dry", "--allow-missing", "tokenize"]
     done = subprocess.run(dvc, cwd=paths.root, capture_output=True, text=True, check=False)  # noqa: S603
@@ -69,7 +70,11 @@ def _check_data(paths: Paths) -> None:
         raise ParamsError(
             f"expected a pipeline that DVC can read, but: {(done.stderr.strip() or 'no message').splitlines()[0]}"
         )
-    if stages := re.findall(r"^Running stage '(\w+)'", done.stdout, re.MULTILINE):
+    runs, before = fingerprints.record(params, paths), fingerprints.STAGES[: fingerprints.STAGES.index("train")]
+    parts = [(stage, part) for stage in before for part in ("code", "packages")]
+    other = {stage for stage, part in parts if runs[part][stage] != fingerprints.recorded(f"{part}.{stage}", paths)}
+    other |= set(re.findall(r"^Running stage '(\w+)'", done.stdout, re.MULTILINE))
+    if stages := [stage for stage in before if stage in other]:
         raise ParamsError(
             f"expected data/tokens as committed, but {', '.join(stages)} would run first, in every trial: dvc repro tokenize, "
             "then git commit"
