@@ -83,9 +83,9 @@ def cache_(
         cache.clear(folder)
     for stage, kept in (found := cache.usage(folder)).items():
         used = datetime.fromtimestamp(kept.last_use).astimezone()
-        typer.echo(f"{stage:<12} {kept.shards:>8,} shards {kept.bytes / 1e6:>10,.1f} MB  last used {used:%Y-%m-%d %H:%M}")
+        typer.echo(f"{stage:<18} {kept.shards:>8,} shards {kept.bytes / 1e6:>10,.1f} MB  last used {used:%Y-%m-%d %H:%M}")
     total = sum(kept.bytes for kept in found.values())
-    typer.echo(f"{'all':<12} {sum(kept.shards for kept in found.values()):>8,} shards {total / 1e6:>10,.1f} MB  in {folder}")
+    typer.echo(f"{'all':<18} {sum(kept.shards for kept in found.values()):>8,} shards {total / 1e6:>10,.1f} MB  in {folder}")
 
 
 @app.command("deid-eval")

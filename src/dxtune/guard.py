@@ -87,7 +87,8 @@ def _leaf(values: Any, key: str) -> Any:
 
 def _forget(stage: str, declared: Mapping[str, Any], paths: Paths) -> None:
     """Removes what a later run would take for its own: shards in the cache, and outputs that DVC leaves where they are."""
-    shutil.rmtree(paths.shard_cache / stage, ignore_errors=True)
+    for folder in paths.shard_cache.glob(f"{stage}*"):
+        shutil.rmtree(folder, ignore_errors=True)
     for out in declared.get("outs", ()):
         for name, how in out.items() if isinstance(out, dict) else ():
             if how.get("persist"):

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from dxtune.code import digest, fingerprint, versions
 from dxtune.deid.carried import NAMES, among, answer, neighbours
 from dxtune.deid.tokens import Hashes as Tags
-from dxtune.shards import assemble, cache, iter_shards, read_shard, shards_of, versions
-from dxtune.shards.code import digest, fingerprint
+from dxtune.shards import assemble, cache, iter_shards, read_shard, shards_of
 from dxtune.shards.corpus import to_parquet
 from dxtune.shards.hashes import Hashes
 
-STAGE = "carried"
+STAGE = "deidentify-carried"
 """The name of its folder in the cache of shards."""
 
 
