@@ -47,6 +47,11 @@ def modules(root: str, chosen: Mapping[str, Collection[str]] = {}, without: Sequ
     return dict(sorted(seen.items()))
 
 
+def hands_on(name: str) -> bool:
+    """Whether a module is a package that does nothing but hand on names, or has none."""
+    return _handed_on(name) is not None
+
+
 def hash_of(counted: Mapping[str, Path]) -> str:
     """One hash of modules, and of the data files beside them that they name."""
     files = [f"{file.name} {hashlib.blake2b(file.read_bytes()).hexdigest()}" for file in data_files(counted)]
@@ -59,7 +64,7 @@ def data_files(counted: Mapping[str, Path]) -> list[Path]:
     waiting = [path for name, path in counted.items() if name.startswith(PACKAGE)]
     while waiting:
         path = waiting.pop()
-        text = path.read_bytes()
+        text = _bytes(path)
         named = {file for file in _beside(path.parent) if file.name.encode() in text} - found
         found |= named
         waiting += named
@@ -118,7 +123,12 @@ def digest(value: Any) -> str:
 
 def read(path: Path) -> Source:
     """What a file says now; one that says the same as before is not parsed again."""
-    return _parse(path.read_bytes(), path.name == "__init__.py")
+    return _parse(_bytes(path), path.name == "__init__.py")
+
+
+def _bytes(path: Path) -> bytes:
+    """What stands in a file, nothing where it is gone: another branch was checked out meanwhile."""
+    return path.read_bytes() if path.is_file() else b""
 
 
 @cache
@@ -169,7 +179,7 @@ def _homes(name: str) -> Iterator[str]:
         name = package
     yield name
     parts = name.split(".")
-    yield from (around for size in range(1, len(parts)) if _handed_on(around := ".".join(parts[:size])) is None)
+    yield from (around for size in range(1, len(parts)) if not hands_on(around := ".".join(parts[:size])))
 
 
 def _handed_on(package: str) -> Mapping[str, str] | None:
@@ -188,4 +198,4 @@ def _file(module: str) -> Path | None:
 
 
 def _beside(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc", ".pyo")]
+    return [path for path in folder.glob("*") if path.is_file() and path.suffix not in (".py", ".pyc", ".pyo")]
