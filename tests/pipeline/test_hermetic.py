@@ -51,9 +51,10 @@ atexit.register(lambda: tell("loads", sorted(sys.modules)))
 """
 ALWAYS = ["params.yaml", "dvc.yaml", fingerprints.RECORD]
 """What every stage reads: its settings, where they are declared, and its fingerprint."""
-ENGINES = {"jax", "numba", "pandas", "peft", "safetensors", "scipy", "spacy", "tensorflow", "tokenizers", "torch"}
+ENGINES = {"jax", "numba", "peft", "safetensors", "scipy", "spacy", "tensorflow", "tokenizers", "torch"}
 """What computes, whoever loads it. All that stages name is looked for, too."""
-TO_READ_SETTINGS = {"pydantic", "pyyaml"}
+IDLE = {"pydantic", "pyyaml", "jinja2", "markupsafe"}
+"""Loaded by every stage to read settings, and by transformers for templates of chats: named only where a stage imports them."""
 SETTINGS = {
     **SMALL,
     "data": {"workers": 2},
@@ -188,4 +189,4 @@ def test_its_fingerprint_names_all_packages_that_it_loads(seen: dict[str, Seen],
     brought = packages_distributions()
     loaded = {package.lower() for name in seen[stage].events["loads"] for package in brought.get(name.partition(".")[0], ())}
     watched = {package for its in named.values() for package in its} | ENGINES
-    assert not (loaded & watched) - named[stage].keys() - TO_READ_SETTINGS, "loaded, and not named"
+    assert not (loaded & watched) - named[stage].keys() - IDLE, "loaded, and not named"
