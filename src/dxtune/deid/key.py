@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from dxtune.errors import DataError, ParamsError
-from dxtune.shards import write_json
+from dxtune.files import write_json
 
 PUBLIC_KEY = b"dxtune public key: open data only"
 FILE, RECORD = "dxtune.key", "locks/key.json"

@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 
 from dxtune.errors import DataError
+from dxtune.files import read_json
 from dxtune.params import Model
 from dxtune.records import SMALLEST_GROUP
 from dxtune.reporting.figures import Estimate
-from dxtune.shards import read_json
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe")
 OPTIONAL = ("explain",)

@@ -1,12 +1,12 @@
 """Write the model card, the data card and one self-contained HTML report: `dxtune report`."""
 
+from dxtune.files import write_text
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.reporting.cards import render_data_card, render_model_card
 from dxtune.reporting.facts import read_facts, read_samples
 from dxtune.reporting.report import render_report
 from dxtune.reporting.why import read_attributions
-from dxtune.shards import write_text
 
 
 def run(params: Params, paths: Paths) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dxtune.errors import ParamsError
+from dxtune.files import write_text
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.shards import write_text
 from dxtune.sweep.experiment import Experiment
 from dxtune.sweep.space import check, ends
 

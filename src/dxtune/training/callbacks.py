@@ -14,7 +14,7 @@ import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from dxtune.shards import write_text
+from dxtune.files import write_text
 from dxtune.training.processes import stop
 
 NOT_FIGURES = {"selection", "runtime", "samples_per_second", "steps_per_second", "model_preparation_time"}
