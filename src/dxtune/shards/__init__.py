@@ -14,7 +14,8 @@ from dxtune.shards.corpus import (
     write_corpus,
     write_parquet,
 )
-from dxtune.shards.mapping import Result, map_shards
+from dxtune.shards.mapping import map_shards
+from dxtune.shards.result import Result
 
 __all__ = [
     "MANIFEST",

@@ -7,9 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import polars as pl
+from typing import Any
 
 from dxtune import code
 from dxtune.errors import DataError
@@ -19,17 +17,11 @@ from dxtune.shards import cache, workers
 from dxtune.shards.corpus import assemble, join, read_shard, shards_of, to_parquet
 from dxtune.shards.hashes import Hashes
 from dxtune.shards.progress import Progress
+from dxtune.shards.result import Result
 
 FORMAT = 1
 """Of the shards in the cache: another number, and none of the old ones counts."""
 GB = 1 << 30
-
-
-class Result(NamedTuple):
-    """What a function makes of one shard: tables, by name, and facts that JSON can hold, such as counts."""
-
-    tables: dict[str, pl.DataFrame]
-    facts: dict[str, Any]
 
 
 def map_shards(  # noqa: PLR0913 (by name, all but three)
