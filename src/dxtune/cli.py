@@ -140,6 +140,24 @@ def compare(
 
 
 @app.command()
+def verify(
+    gates: Annotated[bool, typer.Option("--gates", help="A release gate that was not passed is an error, too.")] = False,
+    twice: Annotated[bool, typer.Option("--twice", help="Build it all again in a scratch clone, and compare bytes.")] = False,
+    staged: Annotated[bool, typer.Option("--staged", help="Only what the next commit brings in: for a hook of git.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Check that the commit is what it says: lock, outputs, gates, PHI boundary, versions. Exit code 1 where a check fails."""
+    if staged and (gates or twice):
+        raise typer.BadParameter("--staged looks at files alone: without --gates and --twice")
+    from dxtune import verifying
+
+    outcomes = verifying.verify_staged() if staged else verifying.verify(gates, twice)
+    typer.echo((verifying.as_json if as_json else verifying.as_text)(outcomes))
+    if not verifying.passed(outcomes):
+        sys.exit(1)
+
+
+@app.command()
 def sweep(
     search: Annotated[
         list[str],
