@@ -157,6 +157,21 @@ def verify(
         sys.exit(1)
 
 
+@app.command("lock-merge")
+def lock_merge(
+    base: Annotated[Path, typer.Argument(help="%O: dvc.lock as it was where the branches parted.")],
+    ours: Annotated[Path, typer.Argument(help="%A: ours; the merge is written into it.")],
+    theirs: Annotated[Path, typer.Argument(help="%B: theirs.")],
+) -> None:
+    """Merge dvc.lock stage by stage: for git, as its merge driver. Exit code 1 where a stage must run before the commit."""
+    from dxtune.lock import merge
+
+    if both := merge(base, ours, theirs):
+        typer.echo(f"dvc.lock: both branches changed {', '.join(both)}: they are left out. To end the merge:", err=True)
+        typer.echo("dvc checkout --allow-missing; dvc repro; git add dvc.lock metrics; git commit", err=True)
+        sys.exit(1)
+
+
 @app.command()
 def sweep(
     search: Annotated[

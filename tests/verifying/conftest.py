@@ -43,6 +43,13 @@ stages:
     metrics:
       - metrics/evaluate.json:
           cache: false
+  probe:
+    cmd: python make.py probe
+    deps: [models/final, make.py]
+    params: [probe.patients]
+    metrics:
+      - metrics/probe.json:
+          cache: false
 """
 MAKE = """
 import json, os, sys
@@ -66,6 +73,8 @@ if stage == "train":
     write("models/final/weights", "weights " + settings("train", "lr") + notes + chance)
     write("metrics/train.json", {"versions": {"numpy": __import__("importlib.metadata").metadata.version("numpy")}})
     write("metrics/plots/loss.csv", "step,loss\\n1,0.5\\n")
+if stage == "probe":
+    write("metrics/probe.json", {"patients": int(settings("probe", "patients"))})
 if stage == "evaluate":
     bins = int(settings("evaluate", "calibration_bins"))
     gate = {"limit": 0.8, "found": 0.7, "passed": 0, "reason": "macro_f1_low is 0.700, wanted is at least 0.8"}

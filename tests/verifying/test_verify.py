@@ -47,7 +47,7 @@ def test_the_hook_refuses_what_looks_like_phi_and_raw_notes(project: Project) ->
 
 
 def test_a_second_build_names_the_first_byte_that_differs(project: Project) -> None:
-    assert "6 outputs built again, the same bytes" in project.run("dxtune", "verify", "--twice")
+    assert "7 outputs built again, the same bytes" in project.run("dxtune", "verify", "--twice")
     assert list((project.root / ".cache").iterdir()) == [], "the scratch clone is gone"
     weights = (project.root / "models/final/weights").read_text()
     told = json.loads(project.run("dxtune", "verify", "--twice", "--json", code=1, CHANCE="other"))
