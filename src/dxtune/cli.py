@@ -157,6 +157,23 @@ def verify(
         sys.exit(1)
 
 
+@app.command()
+def lineage(
+    target: Annotated[
+        str, typer.Argument(metavar="[FILE|FILE:METRIC]", help="Such as metrics/evaluate.json:test.macro_f1.")
+    ] = "models/final",
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+    as_prov: Annotated[bool, typer.Option("--prov", help="For a program: W3C PROV-JSON.")] = False,
+) -> None:
+    """Show what a model, file or metric was made of, stage by stage: files, settings, code, packages, source, commit."""
+    if as_json and as_prov:
+        raise typer.BadParameter("one of --json and --prov")
+    from dxtune import lineage
+
+    show = lineage.as_json if as_json else lineage.as_prov if as_prov else lineage.as_text
+    typer.echo(show(lineage.trace(target)))
+
+
 @app.command("lock-merge")
 def lock_merge(
     base: Annotated[Path, typer.Argument(help="%O: dvc.lock as it was where the branches parted.")],

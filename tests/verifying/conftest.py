@@ -1,10 +1,12 @@
 """A project under git and dvc whose stages write little but what `dxtune verify` looks at, so that a run takes a second."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,9 @@ stages:
   train:
     cmd: python make.py train
     deps: [data/deidentified, make.py]
-    params: [train.lr]
+    params:
+      - locks/fingerprint.json: [code.train, packages.train]
+      - train.lr
     outs: [models/final]
     metrics:
       - metrics/train.json:
@@ -71,7 +75,7 @@ if stage == "deidentify":
 if stage == "train":
     notes, chance = Path("data/deidentified/notes.txt").read_text(), os.environ.get("CHANCE", "")
     write("models/final/weights", "weights " + settings("train", "lr") + notes + chance)
-    write("metrics/train.json", {"versions": {"numpy": __import__("importlib.metadata").metadata.version("numpy")}})
+    write("metrics/train.json", {"steps": 1})
     write("metrics/plots/loss.csv", "step,loss\\n1,0.5\\n")
 if stage == "probe":
     write("metrics/probe.json", {"patients": int(settings("probe", "patients"))})
@@ -124,6 +128,8 @@ def start(root: Path) -> Project:
     made.write("make.py", MAKE)
     made.write("dvc.yaml", STAGES)
     made.write(".gitignore", "/data\n/models\n/source\n/.cache\n")
+    packages = {"train": {"numpy": version("numpy")}}
+    made.write("locks/fingerprint.json", json.dumps({"code": {"train": "c0de"}, "packages": packages}))
     made.write("source/notes.csv", "text,label\nCough since Monday,asthma\n")
     made.change("params.yaml", "source: synthetic ", "source: table")
     made.change("params.yaml", "path: src/dxtune/sources/synthetic.yaml", "path: source/notes.csv")

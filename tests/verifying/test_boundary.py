@@ -62,6 +62,12 @@ def test_raw_notes_key_and_source_in_git_are_found(project: Project) -> None:
     assert [f.file for f in findings] == ["data/raw/notes.txt", "dxtune.key", "source/notes.csv"]
 
 
+def test_a_scratch_clone_that_was_left_behind_is_found(project: Project) -> None:
+    project.write(".cache/twice-abc/clone/data/raw/notes.txt", "Cough.")
+    (finding,) = raw_stays(Checked()).findings
+    assert finding.remedy == "rm -r .cache/twice-abc"
+
+
 def test_raw_notes_that_dvc_would_push_are_found(project: Project) -> None:
     project.write("notes.csv", "Cough.")
     project.change("params.yaml", "path: source/notes.csv", "path: notes.csv")

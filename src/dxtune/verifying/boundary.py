@@ -38,6 +38,8 @@ def raw_stays(project: Project) -> Outcome:
                 findings.append(
                     Finding(out.path, f"that DVC leaves {path} where it is", "that DVC caches and pushes it", remedy)
                 )
+    for left in sorted(Paths(project.root).cache.glob("twice-*")):
+        findings.append(Finding(str(left), "no copy of raw notes", "a clone that a killed --twice left", f"rm -r {left}"))
     remedy = "remove it from the cache, and from every remote that it was pushed to"
     findings += [
         Finding(path, f"nothing of {RAW} in DVC's cache", "the same bytes there", remedy) for path in _cached_raw(project)

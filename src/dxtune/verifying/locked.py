@@ -9,6 +9,8 @@ from dxtune.verifying.outcome import Finding, Outcome
 from dxtune.verifying.project import Project
 
 LOCK = "dvc.lock"
+ALWAYS = "always changed"
+"""What DVC says of a stage that looks for itself what changed, each time."""
 NOT_HERE = ("deleted", "not in cache")
 """How DVC says that a file is absent. That alone is no sign that another would be made: see `outputs`."""
 
@@ -23,7 +25,7 @@ def up_to_date(project: Project) -> Outcome:
     findings = [
         Finding(f"{stage}: {path}", f"what {LOCK} says", state, "run dvc repro, and commit what it changes")
         for stage, path, state in _changes(project.repo.status())
-        if state not in NOT_HERE or not (path in made or _is_data(project, path))
+        if state != ALWAYS and (state not in NOT_HERE or not (path in made or _is_data(project, path)))
     ]
     return Outcome([*findings, *_broken_chain(project)])
 
@@ -63,9 +65,9 @@ def _broken_chain(project: Project) -> Iterator[Finding]:
 
 
 def committed(project: Project) -> Outcome:
-    """Whether dvc.lock, and the metrics and plots that it describes, are in git as they should be."""
+    """Whether dvc.lock, and what DVC leaves to git (metrics, plots), are in git as they are here and as it says."""
     here = {LOCK: _md5((project.root / LOCK).read_bytes()) if (project.root / LOCK).is_file() else None}
-    wanted = here | {out.path: out.md5 for out in project.outputs if out.small and not out.cached}
+    wanted = here | {out.path: out.md5 for out in project.outputs if not (out.cached or out.raw)}
     held = {path: _md5(content) for path, content in project.contents(wanted.keys() & project.tracked.keys())}
     findings = []
     for path, md5 in wanted.items():

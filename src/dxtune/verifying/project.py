@@ -4,11 +4,12 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dxtune.errors import DataError
 from dxtune.params import Params, load_params
+from dxtune.paths import Paths
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Output:
     cached: bool
     small: bool
     """A metric or a plot: read by people and programs."""
+
+    @property
+    def raw(self) -> bool:
+        """Notes as they came: PHI, neither DVC's nor git's."""
+        return PurePosixPath(self.path).is_relative_to(Paths().raw.as_posix())
 
 
 class Project:

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -91,21 +92,21 @@ def packages(project: Project) -> Outcome:
     recorded, where = _recorded(project)
     findings = [
         Finding(f"{where}: {name}", wanted, found, "make setup; or dvc repro, if the new version is meant")
-        for name, wanted, found in _others(recorded, exact=True)
+        for name, wanted, found in _others(recorded)
     ]
     findings += [
         Finding(f"{REQUIREMENTS}: {name}", wanted, found, "make setup; or make lock, if the new version is meant")
-        for name, wanted, found in _others(_pinned(project), exact=False)
+        for name, wanted, found in _others(_pinned(project))
         if found != "none"  # what an extra alone needs
     ]
-    return Outcome(findings, note=f"as {where} and {REQUIREMENTS}")
+    return Outcome(findings, note=f"as {where} and {REQUIREMENTS} say")
 
 
 def _recorded(project: Project) -> tuple[dict[str, str], str]:
     """The versions that stages used, and the file that says so."""
     if (file := project.root / FINGERPRINT).is_file():
         stages = read_json(file).get("packages", {})
-        return {name: version for used in stages.values() for name, version in used.items()}, FINGERPRINT
+        return {name: version or "none" for used in stages.values() for name, version in used.items()}, FINGERPRINT
     trained = Paths(project.root).metrics / "train.json"
     versions = read_json(trained).get("versions", {}) if trained.is_file() else {}
     return versions, _name(project, trained)
@@ -117,16 +118,22 @@ def _pinned(project: Project) -> dict[str, str]:
     return dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
 
 
-def _others(wanted: Mapping[str, str], exact: bool) -> Iterator[tuple[str, str, str]]:
-    """Name, version wanted and version found of packages that have another one. exact: a build such as +cpu counts, too."""
+def _others(wanted: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Name, version wanted and version found of packages that have another one; a mark of the build such as +cpu is none."""
     for name, expected in wanted.items():
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            found = "none"
-        same = found == expected or (not exact and found.partition("+")[0] == expected.partition("+")[0])
-        if not same:
+        found = _installed(name)
+        if found.partition("+")[0] != expected.partition("+")[0]:
             yield name, expected, found
+
+
+def _installed(name: str) -> str:
+    """The version of a package, or of Python itself; none where there is none."""
+    if name == "python":
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _name(project: Project, file: Path) -> str:
