@@ -15,9 +15,8 @@ WORKFLOW, HOOK = ".github/workflows/verify.yml", ".pre-commit-config.yaml"
 @pytest.mark.parametrize("name", [WORKFLOW, HOOK, "docs/verify.md", "docs/teamwork.md", "README.md"])
 def test_every_command_and_option_exists(name: str) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    told = re.findall(
-        r"(?:^|[`\s\"])dxtune ([a-z][a-z-]*)((?: --[a-z-]+| [\w./%:]+)*)", (ROOT / name).read_text(encoding="utf-8")
-    )
+    text = (ROOT / name).read_text(encoding="utf-8")
+    told = re.findall(r"""(?m)(?:^ {4,}|[`"]|: |exec )dxtune ([a-z][a-z-]*)((?: --[a-z-]+| [\w./%:]+)*)""", text)
     assert told
     for verb, rest in told:
         assert verb in commands, verb

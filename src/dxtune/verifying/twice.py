@@ -35,8 +35,9 @@ def twice(project: Project) -> Outcome:
         clone = Path(folder) / "clone"
         project.git("clone", "--quiet", "--local", str(root), str(clone))
         for path in _needed(project):
-            (clone / path).parent.mkdir(parents=True, exist_ok=True)
-            (clone / path).symlink_to(root / path)
+            if not (clone / path).exists():  # it may be in a folder that is linked
+                (clone / path).parent.mkdir(parents=True, exist_ok=True)
+                (clone / path).symlink_to(root / path)
         done = subprocess.run(
             [sys.executable, "-m", "dvc", "repro", "--force", "--no-commit", "--quiet"],
             cwd=clone,
@@ -58,13 +59,12 @@ def twice(project: Project) -> Outcome:
 
 
 def _needed(project: Project) -> list[str]:
-    """What stages read that git does not hold and no stage makes, relative to the project: the folders at its top."""
-    made = {out.path for out in project.outputs}
-    deps = {project.path_of(dep) for stage in project.repo.index.stages for dep in stage.deps} - made
-    deps |= {project.params.model.name, project.params.collect.path}
-    tops = {Path(path).parts[0] for path in deps if path and not Path(path).is_absolute() and (project.root / path).exists()}
-    held = {Path(path).parts[0] for path in project.tracked}
-    return sorted(tops - held - {".."})
+    """What stages read that git does not hold and no stage makes, relative to the project."""
+    params, made = project.params, {out.path for out in project.outputs}
+    read = {project.path_of(dep) for stage in project.repo.index.stages for dep in stage.deps} - made
+    read |= {params.collect.path, params.model.name, params.deidentify.vote_model or ""}
+    here = [path for path in sorted(read) if path and not Path(path).is_absolute() and (project.root / path).exists()]
+    return [path for path in here if not any(Path(file).is_relative_to(path) for file in project.tracked)]
 
 
 def _environment(root: Path, clone: Path) -> dict[str, str]:
