@@ -185,7 +185,7 @@ def lock_merge(
 
     if both := merge(base, ours, theirs):
         typer.echo(f"dvc.lock: both branches changed {', '.join(both)}: they are left out. To end the merge:", err=True)
-        typer.echo("dvc checkout --allow-missing; dvc repro; git add dvc.lock metrics; git commit", err=True)
+        typer.echo("dvc checkout --allow-missing; dvc repro; git add dvc.lock locks metrics; git commit", err=True)
         sys.exit(1)
 
 

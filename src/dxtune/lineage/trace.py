@@ -122,7 +122,7 @@ def _step(stage: str, stages: Stages, made: Mapping[str, str]) -> Step:
         list(_files(entry.get("outs", []), made)),
         settings,
         {key: value for key, value in used.items() if isinstance(value, str)},
-        {name: str(version) for some in packages for name, version in some.items()},
+        {name: version or "not installed" for some in packages for name, version in some.items()},
     )
 
 
