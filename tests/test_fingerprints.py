@@ -82,7 +82,9 @@ def test_the_files_of_a_base_model_count(params_with: With, tiny_model: Path, tm
 
 def test_modules_are_chosen_at_run_time_in_known_places_only() -> None:
     sources = {path.relative_to(ROOT / "src/dxtune").as_posix(): path.read_text() for path in ROOT.rglob("src/dxtune/**/*.py")}
-    choosing = {name for name, text in sources.items() if re.search(r"(?<![.\w])(exec|eval)\(|\b(import_module|__import__)\(", text)}
+    choosing = {
+        name for name, text in sources.items() if re.search(r"(?<![.\w])(exec|eval)\(|\b(import_module|__import__)\(", text)
+    }
     assert choosing == {"cli.py", "sources/__init__.py", "tasks/__init__.py", "deid/build_lexicon.py"}
     nodes = [(name, node) for name, text in sources.items() for node in ast.walk(ast.parse(text))]
     assert not [name for name, node in nodes if getattr(node, "level", None)], "`from . import x` would not be seen"

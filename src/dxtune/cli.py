@@ -143,6 +143,56 @@ def compare(
 
 
 @app.command()
+def verify(
+    gates: Annotated[bool, typer.Option("--gates", help="A release gate that was not passed is an error, too.")] = False,
+    twice: Annotated[bool, typer.Option("--twice", help="Build it all again in a scratch clone, and compare bytes.")] = False,
+    staged: Annotated[bool, typer.Option("--staged", help="Only what the next commit brings in: for a hook of git.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+) -> None:
+    """Check that the commit is what it says: lock, outputs, gates, PHI boundary, versions. Exit code 1 where a check fails."""
+    if staged and (gates or twice):
+        raise typer.BadParameter("--staged looks at files alone: without --gates and --twice")
+    from dxtune import verifying
+
+    outcomes = verifying.verify_staged() if staged else verifying.verify(gates, twice)
+    typer.echo((verifying.as_json if as_json else verifying.as_text)(outcomes))
+    if not verifying.passed(outcomes):
+        sys.exit(1)
+
+
+@app.command()
+def lineage(
+    target: Annotated[
+        str, typer.Argument(metavar="[FILE|FILE:METRIC]", help="Such as metrics/evaluate.json:test.macro_f1.")
+    ] = "models/final",
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+    as_prov: Annotated[bool, typer.Option("--prov", help="For a program: W3C PROV-JSON.")] = False,
+) -> None:
+    """Show what a model, file or metric was made of, stage by stage: files, settings, code, packages, source, commit."""
+    if as_json and as_prov:
+        raise typer.BadParameter("one of --json and --prov")
+    from dxtune import lineage
+
+    show = lineage.as_json if as_json else lineage.as_prov if as_prov else lineage.as_text
+    typer.echo(show(lineage.trace(target)))
+
+
+@app.command("lock-merge")
+def lock_merge(
+    base: Annotated[Path, typer.Argument(help="%O: dvc.lock as it was where the branches parted.")],
+    ours: Annotated[Path, typer.Argument(help="%A: ours; the merge is written into it.")],
+    theirs: Annotated[Path, typer.Argument(help="%B: theirs.")],
+) -> None:
+    """Merge dvc.lock stage by stage: for git, as its merge driver. Exit code 1 where a stage must run before the commit."""
+    from dxtune.lock import merge
+
+    if both := merge(base, ours, theirs):
+        typer.echo(f"dvc.lock: both branches changed {', '.join(both)}: they are left out. To end the merge:", err=True)
+        typer.echo("dvc checkout --allow-missing; dvc repro; git add dvc.lock locks metrics; git commit", err=True)
+        sys.exit(1)
+
+
+@app.command()
 def sweep(
     search: Annotated[
         list[str],
