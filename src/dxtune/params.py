@@ -166,8 +166,6 @@ class Model(_Section):
     """Of last_n_layers: how many."""
     lora_rank: Positive
     """Of lora: the rank of what is added to each linear map."""
-    lora_alpha: Positive
-    """Of lora: its scale is lora_alpha / lora_rank."""
 
 
 class Tokenize(_Section):
@@ -229,28 +227,15 @@ class Evaluate(_Section):
 
     bootstrap_resamples: Annotated[int, Field(ge=100)]
     """Patient-bootstrap resamples behind each interval."""
-    calibration_bins: Annotated[int, Field(ge=2)]
-    """Equal-mass bins of the calibration error; of its curve, at the most."""
     targets: dict[Target, Share]
     """What is met on validation: by alerts a sensitivity or a specificity, by answers a risk, by sets of classes a coverage."""
     gates: dict[Annotated[str, Field(pattern="_(low|high)$")], float]
     """What a model must reach to be released: the least lower end, or the greatest upper end, of the interval of a figure."""
-    seed: Annotated[int, Field(ge=0)]
-    """Of the bootstrap and the baseline."""
-
-
-class Probe(_Section):
-    """Robustness, and what the weights give away. The bootstrap is that of evaluate."""
-
-    patients: Annotated[int, Field(ge=10)]
-    """The most patients of the test that are looked at, and of training."""
 
 
 class Explain(_Section):
     """Why the model answers as it does."""
 
-    notes: Positive
-    """How many test notes, of as many patients, have what each word adds to the answer measured."""
     show_text: bool
     """Whether words of notes that are not synthetic may stand in the report and in metrics/plots/words.csv."""
 
@@ -277,7 +262,6 @@ class Params(_Section):
     tokenize: Tokenize
     train: Train
     evaluate: Evaluate
-    probe: Probe
     explain: Explain
     report: Report
 

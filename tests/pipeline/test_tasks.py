@@ -16,6 +16,7 @@ from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.predict import Predictor
 from dxtune.shards import read_corpus
+from dxtune.stages.explain import NOTES
 from tests.tasks.causal import build_tiny_llama
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report")
@@ -108,7 +109,7 @@ def check_why(params: Params, paths: Paths, notes: int) -> None:
     assert weighed["words"].null_count() == (0 if shown else weighed.height), "the notes are not synthetic"
     assert (pl.read_csv(paths.metrics / "plots/words.csv").height > 0) == shown
     labelled = params.task in records.LABEL_IDS
-    assert weighed.height == figures.get("notes", 0) == (min(notes, params.explain.notes) if labelled else 0)
+    assert weighed.height == figures.get("notes", 0) == (min(notes, NOTES) if labelled else 0)
     assert ("completeness_error" in figures) == ("comprehensiveness_difference_low" in figures) == labelled
     report = (paths.reports / "report.html").read_text()
     assert "For whom it is wrong" in report and ('class="weighed"' in report) == shown

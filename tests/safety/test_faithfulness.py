@@ -32,12 +32,12 @@ def test_named_tokens_matter_more_than_random_ones_where_the_evidence_is_known(t
         named.append(row["input_ids"][int(scores.argmax())] == 50 + label)
     assert np.mean(named) > 0.9, "the strongest token is the one that gives the label away"
 
-    found = faithfulness(notes, predict, SPECIAL, seed=0)
+    found = faithfulness(notes, predict, SPECIAL)
     assert found["note_id"].to_list() == test["note_id"].to_list()
-    figures = summary(found, 200, 0)
+    figures = summary(found, 200)
     assert figures["comprehensiveness_difference_low"] > 0 > figures["sufficiency_difference_high"]
     assert figures["comprehensiveness"] == pytest.approx(found["comprehensiveness"].mean())
-    assert found.equals(faithfulness(notes, predict, SPECIAL, seed=0))
+    assert found.equals(faithfulness(notes, predict, SPECIAL))
 
 
 def test_what_is_left_out_and_what_is_left_alone() -> None:
@@ -54,7 +54,7 @@ def test_what_is_left_out_and_what_is_left_alone() -> None:
         made = table.group_by("note_id", maintain_order=True).agg(share.alias("has"))
         return made.with_columns(pl.concat_list(1 - pl.col("has"), "has").alias("probabilities"))
 
-    found = faithfulness([note], predict, SPECIAL, seed=0)
+    found = faithfulness([note], predict, SPECIAL)
     rows = {key: frame for (key,), frame in seen[0].partition_by("note_id", as_dict=True).items()}
     assert len(rows) == 1 + 2 * (1 + DRAWS)
     assert rows["0/whole"]["input_ids"].to_list() == [window["input_ids"] for window in windows]

@@ -49,7 +49,7 @@ def measure(
     def everything(weights: Floats) -> dict[str, Floats]:
         return {**measure(weights), **of_groups(weights)}
 
-    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples)
 
     figures: Figures = {"resamples": settings.bootstrap_resamples, **sizes(test), "answerable": int(rows["answerable_"].sum())}
     for name, (scores, mask) in parts.items():

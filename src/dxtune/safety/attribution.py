@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dxtune.evaluation.bootstrap import SEED
 from dxtune.evaluation.metrics import Floats
 from dxtune.safety.faithfulness import Windows
 from dxtune.tasks.encoder import NoteModel, pad
@@ -94,10 +95,10 @@ def completeness_error(scores: Floats, change: float) -> float:
     return round(abs(float(scores.sum()) - change) / abs(change), 6) if change else float("nan")
 
 
-def randomised(model: NoteModel, seed: int, head_alone: bool) -> NoteModel:
+def randomised(model: NoteModel, head_alone: bool) -> NoteModel:
     """A copy of the model whose head, or all of it, has random weights as an untrained layer has them."""
     made = copy.deepcopy(model)
-    torch.manual_seed(seed)
+    torch.manual_seed(SEED)
     for module in (made.head,) if head_alone else made.modules():
         if callable(reset := getattr(module, "reset_parameters", None)):
             reset()

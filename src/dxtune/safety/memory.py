@@ -19,6 +19,8 @@ from dxtune.evaluation.weighted import mean
 from dxtune.params import Evaluate
 
 SIDES = ("train", "test")
+PATIENTS = 150
+"""Of each side, at the most: more would narrow the intervals, and take longer."""
 
 
 def choose(tokens: pl.DataFrame, patients: int, seed: int) -> pl.DataFrame:
@@ -76,7 +78,7 @@ def _figures(measure: Measure, seen: npt.NDArray[np.bool_], patients: npt.NDArra
     found: Figures = {"train_patients": int(seen.sum()), "test_patients": int((~seen).sum())}
     if min(seen.sum(), (~seen).sum()) < SMALLEST_GROUP:
         return {"patients_below_10": 1}
-    drawn = bootstrap(measure, patients, how.bootstrap_resamples, how.seed)
+    drawn = bootstrap(measure, patients, how.bootstrap_resamples)
     for name, value in measure(np.ones((1, len(seen)))).items():
         found |= with_interval(name, float(value[0]), drawn[name])
     return found

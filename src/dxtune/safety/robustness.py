@@ -42,7 +42,7 @@ def robustness(
             statistics |= _beside(own, _sample(_with(test, made), settings), name)
             statistics[f"{name} touched_share"] = mean(touched.to_numpy().astype(np.float64))
     measure = together(statistics)
-    drawn = bootstrap(measure, patients, how.bootstrap_resamples, how.seed, rare_strata(own.truth, patients))
+    drawn = bootstrap(measure, patients, how.bootstrap_resamples, strata=rare_strata(own.truth, patients))
     once = {name: float(value[0]) for name, value in measure(np.ones((1, test.height))).items()}
 
     figures: Figures = {"patients": test["patient_id"].n_unique(), "notes": test.height}

@@ -4,12 +4,13 @@ Reads the test split, as evaluate does, and training notes beside it. Nothing is
 """
 
 from dxtune.evaluation.assessment import tidy
+from dxtune.evaluation.bootstrap import SEED
 from dxtune.evaluation.checks import as_predictions
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.predict import Predictor
 from dxtune.records import LABEL_IDS, predictions, processed, tokens
-from dxtune.safety.memory import SIDES, choose, extraction, membership
+from dxtune.safety.memory import PATIENTS, SIDES, choose, extraction, membership
 from dxtune.safety.perturbations import perturb
 from dxtune.safety.robustness import no_robustness, robustness
 from dxtune.shards import read_corpus, write_json, write_text
@@ -19,7 +20,7 @@ def run(params: Params, paths: Paths) -> None:
     """Writes metrics/probe.json and metrics/plots/robustness.csv."""
     predictor = Predictor(paths.model, params.train.threads, params.train.precision)
     how, task = params.evaluate, params.task
-    rows = {split: choose(read_corpus(paths.tokens / split, tokens(task)), params.probe.patients, how.seed) for split in SIDES}
+    rows = {split: choose(read_corpus(paths.tokens / split, tokens(task)), PATIENTS, SEED) for split in SIDES}
     figures: dict[str, object] = {
         "membership": membership({split: predictor.losses(some) for split, some in rows.items()}, how)
     }
