@@ -31,7 +31,7 @@ class Predictor:
         self.task = find_task(_read_task(folder))
         self.model, self.labels, self.settings = self.task.load(folder)
         check_labels(folder, self.labels, self.settings)
-        self.tokenizer = load_tokenizer(folder)
+        self.model.tokenizer = self.tokenizer = load_tokenizer(folder)
         self.bf16 = resolve_precision(precision) == "bf16"
         if self.bf16:
             use_fast_attention(self.model.encoder)

@@ -11,6 +11,7 @@ import pytest
 from dxtune.safety.attribution import Attributor, integral
 from dxtune.safety.faithfulness import DRAWS, Attributed, faithfulness, rank_correlation, summary
 from dxtune.tasks import classification
+from dxtune.training.base_model import load_tokenizer
 from tests.training.test_trainer import tokens, train
 
 SPECIAL = [0, 2, 3]
@@ -20,6 +21,7 @@ def test_named_tokens_matter_more_than_random_ones_where_the_evidence_is_known(t
     model, fitted = train(tiny_model, tmp_path)
     assert fitted.metrics["validation_macro_f1"] > 0.9, "it has learnt that the tokens 50 to 52 are the labels"
     settings: dict[str, Any] = {"pad_token_id": 0, "unk_token_id": 1}
+    model.tokenizer = load_tokenizer(tiny_model)
     settings |= classification.fit(model.eval(), tokens(40, 1), settings, False)
     predict = partial(classification.predict, model, settings=settings, bf16=False)
     test = tokens(30, 2)

@@ -67,8 +67,9 @@ def run(params: Params, paths: Paths) -> None:
 
     words.widen(model.encoder)
     model.encoder = merge(model.encoder)
+    model.tokenizer = load_tokenizer(paths.tokens / "tokenizer")
     source = provenance(params, base, paths.tokens, labels)
-    settings = source | _described(params, paths, pad_id, precision, {*train.columns} - {*columns})
+    settings = source | _described(params, paths, pad_id, precision, model.tokenizer, {*train.columns} - {*columns})
     settings |= learned | task.fit(model.eval(), validation, settings, precision == "bf16")
     with _replacing(paths.model, paths.tokens / "tokenizer") as folder:
         task.save(model, folder, labels, settings)
@@ -94,10 +95,10 @@ def _replacing(folder: Path, tokenizer: Path) -> Iterator[Path]:
     aside.rename(folder)
 
 
-def _described(params: Params, paths: Paths, pad_id: int, precision: str, extra: set[str]) -> dict[str, Any]:
+def _described(params: Params, paths: Paths, pad_id: int, precision: str, tokenizer: Any, extra: set[str]) -> dict[str, Any]:
     """What goes with the model so that it reads a note as training did. extra: columns of tokens that not every task has."""
     tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
-    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(paths.tokens / "tokenizer"))}
+    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(tokenizer)}
     return {
         **tokenized,
         **ids,

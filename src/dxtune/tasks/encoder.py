@@ -49,6 +49,7 @@ class NoteModel(nn.Module):
         nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
         nn.init.zeros_(self.head.bias)
         self.weights: nn.Linear | None = None
+        self.tokenizer: Any = None  # of a model that answers: the language of a note is told by its text
 
     def weigh_windows(self) -> None:
         """Makes a note's answer a weighted mean of its windows' logits: each label has weights of its own, at first equal ones.
