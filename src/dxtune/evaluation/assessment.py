@@ -116,7 +116,7 @@ def assess(
     for name in names_of(own, frame.height):
         test |= with_interval(name, values[name], drawn[name])
     decision: Figures = {f"target_{name}": value for name, value in settings.targets.items()}
-    decision |= {"answer_from": policy.answer_from} if sample.single else {}
+    decision["answer_from"] = policy.answer_from
     for name in (*names_of(chosen, frame.height), "unlike_share"):
         decision |= with_interval(name, values[name], drawn[name])
     alike: Figures = {}

@@ -12,7 +12,7 @@ from scipy.special import expit
 from torch.nn import functional
 
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
+from dxtune.evaluation.multilabel import f1_of_notes, fit_thresholds, macro_f1, micro_f1, multi_hot
 from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import fit_familiar, unlike
 from dxtune.params import Params
@@ -156,9 +156,7 @@ def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
     frame: of `join_predictions`.
     """
     given = np.array(frame["probabilities"].to_list()) >= np.array(settings["thresholds"])
-    truth = multi_hot(frame["label_ids"], given.shape[1]).astype(bool)
-    all_of_both = given.sum(axis=1) + truth.sum(axis=1)
-    return np.where(all_of_both > 0, 1 - 2 * (given & truth).sum(axis=1) / np.maximum(all_of_both, 1), 0.0)
+    return 1 - f1_of_notes(multi_hot(frame["label_ids"], given.shape[1]), given)
 
 
 def load(folder: Path) -> tuple[NoteModel, list[str], dict[str, Any]]:
