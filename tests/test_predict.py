@@ -12,6 +12,7 @@ from dxtune.errors import DataError, ModelError
 from dxtune.predict import Predictor
 from dxtune.tasks import classification
 from dxtune.tasks.notes import encode
+from dxtune.training.attention import use_fast_attention
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.provenance import labels_sha256
 
@@ -142,3 +143,13 @@ def test_the_language_of_a_note_is_that_of_its_text(folder: Path) -> None:
         "67M w/ hx HTN, HLD, DM p/w CP radiating to L arm x 2h. EKG: ST dep V4-V6. Trop 0.12. ASA, hep gtt, cards consult."
     )
     assert [each.unlike for each in predictor.predict([german, spanish, english])] == [1, 1, 0]
+
+
+def test_weights_that_are_held_in_bf16_give_the_same_numbers(folder: Path) -> None:
+    rows = known_notes(folder).head(9)
+    held = Predictor(folder, precision="bf16")
+    model, _, settings = classification.load(folder)
+    model.tokenizer = held.tokenizer
+    use_fast_attention(model.encoder)
+    assert {each.dtype for each in (held.model.head.weight, model.head.weight)} == {torch.bfloat16, torch.float32}
+    assert held.predictions(rows).equals(classification.predict(model, rows, settings, True))

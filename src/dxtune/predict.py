@@ -25,6 +25,7 @@ class Predictor:
         keep_memory()
         import torch
 
+        from dxtune.tasks.encoder import hold_in_bf16
         from dxtune.training.attention import use_fast_attention
 
         torch.set_num_threads(threads)
@@ -35,6 +36,7 @@ class Predictor:
         self.bf16 = resolve_precision(precision) == "bf16"
         if self.bf16:
             use_fast_attention(self.model.encoder)
+            hold_in_bf16(self.model)
 
     def predict(self, texts: Sequence[str], questions: Sequence[str] | None = None) -> list[Any]:
         """One answer a note, in the order of `texts`, of the task's own kind.

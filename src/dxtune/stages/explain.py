@@ -77,6 +77,7 @@ def weigh(predictor: Predictor, test: pl.DataFrame, rows: pl.DataFrame, params: 
     test: notes with their predictions. rows: their tokens. Which notes: the first by the hash of their id, one a patient.
     """
     from dxtune.safety import attribution
+    from dxtune.tasks.encoder import hold_in_bf16
 
     tokenizer, settings = predictor.tokenizer, predictor.settings
     special = attribution.special_ids(tokenizer, settings["unk_token_id"])
@@ -85,6 +86,8 @@ def weigh(predictor: Predictor, test: pl.DataFrame, rows: pl.DataFrame, params: 
     chosen = by_hash.unique("patient_id", keep="first", maintain_order=True).head(NOTES)
 
     def attributor(model: "NoteModel") -> "Attributor":
+        if predictor.bf16:
+            hold_in_bf16(model)
         return attribution.Attributor(model, settings["pad_token_id"], special, predictor.bf16)
 
     own = attributor(predictor.model)
@@ -97,7 +100,7 @@ def weigh(predictor: Predictor, test: pl.DataFrame, rows: pl.DataFrame, params: 
         figures |= faithfulness.summary(found, params.evaluate.bootstrap_resamples)
         for name, head_alone in (("random_head", True), ("random_model", False)):
             other = attributor(attribution.randomised(predictor.model, head_alone))
-            others = [other.scores(note.windows, note.label, attribution.integral(FEWER_STEPS)) for note in notes]
+            others = other.each([(note.windows, note.label) for note in notes], attribution.integral(FEWER_STEPS))
             figures[f"{name}_correlation"] = faithfulness.agreement(notes, others, special)
 
     may_show = params.collect.source == "synthetic" or params.explain.show_text
@@ -127,6 +130,7 @@ def attributed(
     attributor: "Attributor", notes: pl.DataFrame, windows: Mapping[str, Windows], points: "Points"
 ) -> Iterator[Attributed]:
     """Each note with what its tokens add to the logit of its likeliest label, in order."""
-    for note, patient, probabilities in notes.select("note_id", "patient_id", "probabilities").iter_rows():
-        label = int(np.argmax(probabilities))
-        yield Attributed(note, patient, label, windows[note], attributor.scores(windows[note], label, points))
+    rows = list(notes.select("note_id", "patient_id", pl.col("probabilities").list.arg_max().cast(pl.Int64)).iter_rows())
+    each = attributor.each([(windows[note], label) for note, _, label in rows], points)
+    for (note, patient, label), scores in zip(rows, each, strict=True):
+        yield Attributed(note, patient, label, windows[note], scores)
