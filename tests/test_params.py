@@ -60,6 +60,7 @@ def test_the_projects_own_settings_are_valid_and_each_has_a_comment_and_a_descri
         ({"train": {"accelerate": "recipes/accelerate/fsdp.yaml"}}, r"set train\.processes to their number, or it to null"),
         ({"train": {"window_pooling": "learned"}}, r"window_pooling: learned needs tokenize\.long_notes: windows, and task"),
         ({"train": {"packing": True}}, r"train\.packing is only for task: generation"),
+        ({"train": {"canaries": 20}}, r"train\.canaries is only for task: generation.*set it to 0"),
         (
             {"task": "question-answering", "collect": {"source": "table", "question_column": "q"}},
             r"set tokenize\.long_notes: windows",

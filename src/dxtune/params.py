@@ -18,6 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 Target = Literal["sensitivity", "specificity", "risk", "coverage"]
 SPLITS = ("train", "validation", "test")
+FEWEST_CANARIES = 10
 PUBMED_COLUMNS = ("journal", "language")
 TASK_KEYS = {
     "label_separator": ("multilabel",),
@@ -200,6 +201,8 @@ class Train(_Section):
     """A configuration file of accelerate by which several processes are started; null: torchrun starts them."""
     packing: bool
     """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
+    canaries: Annotated[int, Field(ge=0, le=1000)]
+    """Generation: made-up secrets that are learned among the training pairs; `probe` measures how exposed they are."""
     window_pooling: Literal["mean", "learned"]
     """How a note's windows answer together: all alike, or by weights that are learned for each label."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -313,6 +316,11 @@ class Params(_Section):
             raise ValueError("train.accelerate starts several processes: set train.processes to their number, or it to null")
         if self.train.packing and self.task != "generation":
             raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
+        if self.train.canaries and (self.task != "generation" or self.train.canaries < FEWEST_CANARIES):
+            raise ValueError(
+                f"train.canaries is only for task: generation, and fewer than {FEWEST_CANARIES} show no figures: set it to 0, "
+                f"or to {FEWEST_CANARIES} or more"
+            )
         if self.train.domain_adaptation_epochs and self.task == "generation":
             raise ValueError(
                 "train.domain_adaptation_epochs is for encoders, which fill in words, and task: generation trains a model that "
