@@ -19,8 +19,8 @@ def branches(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.run("git", "config", "merge.dvc-lock.driver", "dxtune lock-merge %O %A %B")
     for name, old, new in [
         ("rate", "lr: 2e-4", "lr: 3e-4"),
-        ("bins", "calibration_bins: 10", "calibration_bins: 5"),
-        ("patients", "patients: 150", "patients: 100"),
+        ("bins", "bootstrap_resamples: 1000", "bootstrap_resamples: 500"),
+        ("patients", "notes: 1500", "notes: 1400"),
     ]:
         made.run("git", "checkout", "--quiet", "-b", name, "main")
         made.change("params.yaml", old, new)

@@ -12,6 +12,7 @@ from dxtune.errors import DataError, ModelError
 from dxtune.predict import Predictor
 from dxtune.tasks import classification
 from dxtune.tasks.notes import encode
+from dxtune.training.attention import use_fast_attention
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.provenance import labels_sha256
 
@@ -32,7 +33,8 @@ def folder(tiny_model: Path, tmp_path: Path) -> Path:
     model = classification.build(tiny_model, 3, 0.0, 0.0)
     settings = {"task": "classification", "question": False, "max_tokens": 64, "long_notes": "truncate", "stride": 0}
     settings |= {"pad_token_id": 0, "temperature": 1.0, "cleaning": {"boilerplate": [], "drop_sections": []}}
-    settings["unk_token_id"] = load_tokenizer(tiny_model).token_to_id("[UNK]")
+    model.tokenizer = load_tokenizer(tiny_model)
+    settings["unk_token_id"] = model.tokenizer.token_to_id("[UNK]")
     settings |= classification.fit(model.eval(), known_notes(tiny_model), settings, bf16=False) | {"temperature": 1.0}
     settings["labels_sha256"] = labels_sha256(["a", "b", "c"])
     classification.save(model, tmp_path / "final", ["a", "b", "c"], settings)
@@ -122,3 +124,32 @@ def test_a_note_unlike_those_of_training_is_said_to_be(folder: Path) -> None:
     )
     assert usual.unlike < 0.99 and "unlike" not in str(usual)
     assert foreign.unlike == 1 and str(foreign).splitlines()[-1].startswith("unlike the notes of training")
+
+
+def test_the_language_of_a_note_is_that_of_its_text(folder: Path) -> None:
+    predictor = Predictor(folder, precision="fp32")
+    respects = predictor.settings["familiar"]["respects"]
+    for name in set(respects) - {"language"}:
+        respects[name] = [np.inf] * len(respects[name])  # nothing else can be far
+    german = (
+        "67-jähriger Patient mit seit zwei Stunden bestehenden Schmerzen, ausstrahlend in den linken Arm. Es besteht eine "
+        "arterielle Hypertonie. Fieber bis 39 Grad und Atemnot seit drei Tagen, deshalb stationäre Aufnahme."
+    )
+    spanish = (
+        "Paciente que acude a urgencias por dolor de dos horas de evolución. Refiere fiebre, tos productiva y disnea hace "
+        "tres días. Se inicia tratamiento y queda ingresado en observación."
+    )
+    english = (
+        "67M w/ hx HTN, HLD, DM p/w CP radiating to L arm x 2h. EKG: ST dep V4-V6. Trop 0.12. ASA, hep gtt, cards consult."
+    )
+    assert [each.unlike for each in predictor.predict([german, spanish, english])] == [1, 1, 0]
+
+
+def test_weights_that_are_held_in_bf16_give_the_same_numbers(folder: Path) -> None:
+    rows = known_notes(folder).head(9)
+    held = Predictor(folder, precision="bf16")
+    model, _, settings = classification.load(folder)
+    model.tokenizer = held.tokenizer
+    use_fast_attention(model.encoder)
+    assert {each.dtype for each in (held.model.head.weight, model.head.weight)} == {torch.bfloat16, torch.float32}
+    assert held.predictions(rows).equals(classification.predict(model, rows, settings, True))

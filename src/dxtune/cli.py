@@ -131,12 +131,22 @@ def compare(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For a program. No counts under 10 patients.")] = False,
     as_md: Annotated[bool, typer.Option("--md", help="For a pull request. No counts under 10 patients.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report with the comparison in it to this file.")] = None,
 ) -> None:
     """Compare two models on the same test notes: each metric, the difference with its interval, and which notes flipped."""
-    if as_json and as_md:
-        raise typer.BadParameter("one of --json and --md")
     from dxtune import comparing
     from dxtune.params import load_params
+    from dxtune.paths import Paths
+    from dxtune.shards import write_text
+
+    if as_json + as_md + (html is not None) > 1:
+        raise typer.BadParameter("one of --json, --md and --html")
+    if html is not None:
+        if b != "workspace" or Paths().reports.resolve() in html.resolve().parents:
+            raise typer.BadParameter("--html writes the report of the workspace: leave out B, and name a file outside reports")
+        params = load_params()
+        write_text(comparing.as_page(comparing.compare(a, b, params, intersection), params, Paths()), html)
+        return
 
     show = comparing.as_json if as_json else comparing.as_markdown if as_md else comparing.as_text
     typer.echo(show(comparing.compare(a, b, load_params(), intersection)))

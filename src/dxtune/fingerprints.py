@@ -59,7 +59,7 @@ def stage_modules(stage: str, params: Params) -> dict[str, Path]:
         "dxtune.tasks.find_measures": [f"dxtune.tasks.measures.{MODULES[params.task]}"],
         "dxtune.tasks.find_encoder": [f"dxtune.tasks.{ENCODERS[params.task]}"],
     }
-    idle = [] if params.task == "generation" else ["dxtune.tasks.verbatim"]  # probe asks what a model writes by heart
+    idle = [] if params.task == "generation" else ["dxtune.tasks.canaries", "dxtune.tasks.verbatim"]  # what it knows by heart
     return code.modules(f"dxtune.stages.{stage}", chosen, idle)
 
 

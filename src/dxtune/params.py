@@ -18,6 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 Target = Literal["sensitivity", "specificity", "risk", "coverage"]
 SPLITS = ("train", "validation", "test")
+FEWEST_CANARIES = 10
 PUBMED_COLUMNS = ("journal", "language")
 TASK_KEYS = {
     "label_separator": ("multilabel",),
@@ -166,8 +167,6 @@ class Model(_Section):
     """Of last_n_layers: how many."""
     lora_rank: Positive
     """Of lora: the rank of what is added to each linear map."""
-    lora_alpha: Positive
-    """Of lora: its scale is lora_alpha / lora_rank."""
 
 
 class Tokenize(_Section):
@@ -202,6 +201,8 @@ class Train(_Section):
     """A configuration file of accelerate by which several processes are started; null: torchrun starts them."""
     packing: bool
     """Generation: several short pairs in a row of tokenize.max_tokens; batch_size counts rows, then."""
+    canaries: Annotated[int, Field(ge=0, le=1000)]
+    """Generation: made-up secrets that are learned among the training pairs; `probe` measures how exposed they are."""
     window_pooling: Literal["mean", "learned"]
     """How a note's windows answer together: all alike, or by weights that are learned for each label."""
     weight_decay: Annotated[float, Field(ge=0)]
@@ -229,28 +230,15 @@ class Evaluate(_Section):
 
     bootstrap_resamples: Annotated[int, Field(ge=100)]
     """Patient-bootstrap resamples behind each interval."""
-    calibration_bins: Annotated[int, Field(ge=2)]
-    """Equal-mass bins of the calibration error; of its curve, at the most."""
     targets: dict[Target, Share]
     """What is met on validation: by alerts a sensitivity or a specificity, by answers a risk, by sets of classes a coverage."""
     gates: dict[Annotated[str, Field(pattern="_(low|high)$")], float]
     """What a model must reach to be released: the least lower end, or the greatest upper end, of the interval of a figure."""
-    seed: Annotated[int, Field(ge=0)]
-    """Of the bootstrap and the baseline."""
-
-
-class Probe(_Section):
-    """Robustness, and what the weights give away. The bootstrap is that of evaluate."""
-
-    patients: Annotated[int, Field(ge=10)]
-    """The most patients of the test that are looked at, and of training."""
 
 
 class Explain(_Section):
     """Why the model answers as it does."""
 
-    notes: Positive
-    """How many test notes, of as many patients, have what each word adds to the answer measured."""
     show_text: bool
     """Whether words of notes that are not synthetic may stand in the report and in metrics/plots/words.csv."""
 
@@ -277,7 +265,6 @@ class Params(_Section):
     tokenize: Tokenize
     train: Train
     evaluate: Evaluate
-    probe: Probe
     explain: Explain
     report: Report
 
@@ -329,6 +316,11 @@ class Params(_Section):
             raise ValueError("train.accelerate starts several processes: set train.processes to their number, or it to null")
         if self.train.packing and self.task != "generation":
             raise ValueError("train.packing is only for task: generation: set it to false, or correct task")
+        if self.train.canaries and (self.task != "generation" or self.train.canaries < FEWEST_CANARIES):
+            raise ValueError(
+                f"train.canaries is only for task: generation, and fewer than {FEWEST_CANARIES} show no figures: set it to 0, "
+                f"or to {FEWEST_CANARIES} or more"
+            )
         if self.train.domain_adaptation_epochs and self.task == "generation":
             raise ValueError(
                 "train.domain_adaptation_epochs is for encoders, which fill in words, and task: generation trains a model that "

@@ -23,16 +23,18 @@ class Trained:
         keep_memory()
         import torch
 
+        from dxtune.tasks.encoder import hold_in_bf16
         from dxtune.training.attention import use_fast_attention
 
         torch.set_num_threads(threads)
         self.task = find_task(_read_task(folder))
         self.model, self.labels, self.settings = self.task.load(folder)
         check_labels(folder, self.labels, self.settings)
-        self.tokenizer = load_tokenizer(folder)
+        self.model.tokenizer = self.tokenizer = load_tokenizer(folder)
         self.bf16 = resolve_precision(precision) == "bf16"
         if self.bf16:
             use_fast_attention(self.model.encoder)
+            hold_in_bf16(self.model)
 
     def tokenize(self, notes: pl.DataFrame) -> pl.DataFrame:
         """The token ids of notes with clean texts, as training had them: a row a window, in the order of `notes`."""

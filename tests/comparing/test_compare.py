@@ -16,7 +16,7 @@ from dxtune.comparing.measures import LOWER_IS_BETTER
 from dxtune.comparing.revisions import Side
 from dxtune.comparing.show import escape, shareable
 from dxtune.errors import DataError
-from dxtune.evaluation.bootstrap import patient_weights
+from dxtune.evaluation.bootstrap import SEED, patient_weights
 from dxtune.params import Params
 
 LABELS = ["a", "b", "c"]
@@ -93,7 +93,7 @@ def test_differences_are_those_of_repeated_rows(params: Params) -> None:
     names = [LABELS[label] for label in truth]
     sides = [classifier(str(number), names, said.tolist(), patients) for number, said in enumerate((first, second))]
     figures = compare_sides(sides[0], sides[1], params)["metrics"]
-    (weights,) = patient_weights(sides[0].notes["patient_id"].to_numpy(), 100, params.evaluate.seed)
+    (weights,) = patient_weights(sides[0].notes["patient_id"].to_numpy(), 100, SEED)
 
     def f1(rows: np.ndarray, said: np.ndarray) -> float:
         return float(f1_score(truth[rows], said[rows].argmax(1), labels=[0, 1, 2], average="macro", zero_division=np.nan))

@@ -1,6 +1,7 @@
 """`dxtune compare` on real revisions: commits, an experiment and the workspace, what it says, and what stops it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ from dxtune.errors import DataError
 from dxtune.params import Params, load_params
 from dxtune.shards import write_corpus, write_json, write_parquet
 from tests.comparing.conftest import Project
+from tests.reporting.conftest import write_metrics
 
 
 @pytest.fixture
@@ -152,4 +154,16 @@ def test_the_command_compares_main_with_the_workspace_or_says_what_is_wrong(proj
     made = json.loads(project.run("dxtune", "compare", "main", "better", "--json"))
     assert made["metrics"]["accuracy"]["verdict"] == "better"
     assert "DataError: unknown revision" in project.run("dxtune", "compare", "nowhere", code=1)
-    assert "one of --json and --md" in project.run("dxtune", "compare", "--json", "--md", code=2)
+    assert "one of --json, --md and --html" in project.run("dxtune", "compare", "--json", "--md", code=2)
+
+
+def test_the_report_of_the_workspace_is_written_with_the_last_commit_beside_it(project: Project, tmp_path: Path) -> None:
+    write_metrics(project.root / "metrics")
+    try:
+        page = tmp_path / "comparison.html"
+        assert project.run("dxtune", "compare", "HEAD", "--html", str(page)) == ""
+        assert "Workspace beside HEAD" in page.read_text() and "Results on the test split" in page.read_text()
+        for wrong in (("main", "better", "--html", str(page)), ("HEAD", "--html", "reports/comparison.html")):
+            assert "the report of the workspace" in project.run("dxtune", "compare", *wrong, code=2)
+    finally:
+        shutil.rmtree(project.root / "metrics")

@@ -28,6 +28,13 @@ def test_what_was_not_measured_does_not_pass_and_no_gate_is_no_hindrance() -> No
     assert decide({}, FIGURES, {}) == {"released": 1, "gates": {}}
 
 
+def test_a_model_that_learned_canaries_is_never_released() -> None:
+    found = decide({"macro_f1_low": 0.8}, FIGURES, {}, 20)
+    assert found["released"] == 0 and found["gates"]["macro_f1_low"]["passed"] == 1
+    assert "20 made-up secrets" in found["gates"]["canaries"]["reason"]
+    assert decide({}, FIGURES, {}, 20)["released"] == 0
+
+
 @pytest.mark.parametrize(("hits", "spans"), [(983, 1000), (40, 40), (1, 3)])
 def test_the_bound_of_recall_is_that_of_scipy(hits: int, spans: int) -> None:
     bound = binomtest(hits, spans).proportion_ci(method="wilson").low

@@ -71,5 +71,8 @@ def test_figures_have_intervals_and_stand_beside_a_linear_model(params_with: Cal
     assert baseline["tfidf_micro_f1"] == 1, "the word is the label"
     assert baseline["difference_micro_f1"] == pytest.approx(test["micro_f1"] - 1, abs=2e-6)
     assert baseline["majority_micro_f1"] == pytest.approx(2 * 30 / (60 + 60))
+    decision = figures["decision"]
+    assert 0 <= decision["answered_share_low"] <= decision["answered_share"] and decision["answer_risk"] >= 0
+    assert tables["risk_coverage"].height == 100 and "answered_share" in set(tables["subgroups"]["metric"])
     assert tables["roc"].height > 2 and tables["confusion"].height == tables["calibration"].height == 0
     json.dumps(figures, allow_nan=False)

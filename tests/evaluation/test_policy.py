@@ -94,13 +94,21 @@ def test_a_class_that_validation_does_not_have_gets_no_alert_figures_and_stays_p
     assert np.isnan(found["class_alert_sensitivity"][1]) and found["class_set_coverage"][1] == 1
 
 
-def test_several_labels_get_alerts_alone() -> None:
+def test_several_labels_get_alerts_and_answers_and_no_sets_by_hand() -> None:
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
     sample = several(truth, np.where(truth, 0.8, 0.3), np.full(2, 0.5))
     found = figures(sample, choose(sample, TARGETS))
-    assert found["alert_sensitivity"] == found["alert_specificity"] == 1
-    assert not {"answered_share", "set_coverage"} & set(found)
-    assert curves.risk_coverage(sample).height == 0
+    assert found["alert_sensitivity"] == found["alert_specificity"] == 1 and "set_coverage" not in found
+    # F1 of the notes' labels 1, 2/3, 2/3, 1; all decisions right with .9 .9, .6 .8, .8 .7, .6 .8
+    sample = several(truth, np.array([[0.9, 0.1], [0.6, 0.8], [0.8, 0.3], [0.4, 0.2]]), np.full(2, 0.5))
+    strict, lenient = (choose(sample, TARGETS | {"risk": risk}) for risk in (0.1, 0.2))
+    assert (strict.answer_from, lenient.answer_from) == (pytest.approx(0.81), pytest.approx(0.48))
+    found = figures(sample, strict)
+    assert (found["answered_share"], found["answer_risk"]) == (1 / 4, 0)
+    found = figures(sample, lenient)
+    assert found["answered_share"] == 1 and found["answer_risk"] == pytest.approx((1 / 3 + 1 / 3) / 4)
+    risk = curves.risk_coverage(sample)["risk"]
+    assert (risk[24], risk[49], risk[99]) == (0, pytest.approx(1 / 6, abs=1e-6), pytest.approx(1 / 6, abs=1e-6))
 
 
 def test_the_decision_curve_by_hand() -> None:

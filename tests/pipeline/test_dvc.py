@@ -141,7 +141,7 @@ def test_learning_rate_reruns_training_and_what_follows(project: Project) -> Non
 
 
 def test_evaluation_setting_does_not_retrain(project: Project) -> None:
-    set_param(project.root, "evaluate", "calibration_bins", 5)
+    set_param(project.root, "evaluate", "gates", "{}")
     assert project.repro() == ["fingerprint", "evaluate", "report"], "the predictions are the same"
 
 

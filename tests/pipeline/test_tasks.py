@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -16,6 +17,7 @@ from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.predict import Predictor
 from dxtune.shards import read_corpus
+from dxtune.stages.explain import NOTES
 from tests.tasks.causal import build_tiny_llama
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report")
@@ -84,16 +86,21 @@ def run(params: Params, paths: Paths) -> dict[str, Any]:
 
 def check_probe(probed: dict[str, Any], test: dict[str, Any], task: str) -> None:
     """What belongs to the task is there, and the notes as they are have the figures of evaluate."""
-    membership, labels = probed["membership"], task in records.LABEL_IDS
+    membership = probed["membership"]
     assert 0 <= membership["auc_low"] <= membership["auc"] <= membership["auc_high"] <= 1
     assert membership["test_patients"] == test["patients"]
-    assert ("robustness" in probed, "extraction" in probed) == (labels, task == "generation")
-    if labels:
-        ends = ("macro_f1", "macro_f1_low", "macro_f1_high")
-        assert [probed["robustness"][name] for name in ends] == pytest.approx([test[name] for name in ends], abs=1e-6)
-        typos = probed["robustness"]["typos"]
-        assert typos["drop"] == pytest.approx(test["macro_f1"] - typos["macro_f1"], abs=2e-6)
-        assert typos["drop_low"] <= typos["drop"] <= typos["drop_high"] and 0 <= typos["changed_share"] <= 1
+    assert ("extraction" in probed) == ("exposure" in probed) == (task == "generation")
+    figure = {"question-answering": "token_f1", "generation": "log_likelihood"}.get(task, "macro_f1")
+    worth, typos = probed["robustness"], probed["robustness"]["typos"]
+    if task == "generation":
+        assert probed["exposure"]["canaries"] == 12 and 0 <= probed["exposure"]["unseen"] <= 10
+        assert np.exp(-worth[figure]) == pytest.approx(test["perplexity"], rel=0.2), "by note there, by token here"
+    else:
+        ends = (figure, f"{figure}_low", f"{figure}_high")
+        assert [worth[name] for name in ends] == pytest.approx([test[name] for name in ends], abs=1e-6)
+        assert 0 <= typos["changed_share"] <= 1
+    assert typos["drop"] == pytest.approx(worth[figure] - typos[figure], abs=2e-6)
+    assert typos["drop_low"] <= typos["drop"] <= typos["drop_high"]
 
 
 def check_why(params: Params, paths: Paths, notes: int) -> None:
@@ -108,7 +115,7 @@ def check_why(params: Params, paths: Paths, notes: int) -> None:
     assert weighed["words"].null_count() == (0 if shown else weighed.height), "the notes are not synthetic"
     assert (pl.read_csv(paths.metrics / "plots/words.csv").height > 0) == shown
     labelled = params.task in records.LABEL_IDS
-    assert weighed.height == figures.get("notes", 0) == (min(notes, params.explain.notes) if labelled else 0)
+    assert weighed.height == figures.get("notes", 0) == (min(notes, NOTES) if labelled else 0)
     assert ("completeness_error" in figures) == ("comprehensiveness_difference_low" in figures) == labelled
     report = (paths.reports / "report.html").read_text()
     assert "For whom it is wrong" in report and ('class="weighed"' in report) == shown
@@ -217,7 +224,9 @@ def test_generation(tmp_path: Path, settings: Callable[..., Params]) -> None:
     base = build_tiny_llama(tmp_path / "llama")
     chat = {"max_tokens": 128, "max_truncated_share": 0.0}
     by_site = {"subgroup_columns": ["site"]}
-    params = settings("generation", write(rows, tmp_path / "source"), by_site, chat, lr=2e-2, epochs=2, packing=True)
+    params = settings(
+        "generation", write(rows, tmp_path / "source"), by_site, chat, lr=2e-2, epochs=2, packing=True, canaries=12
+    )
     method = {"name": str(base), "method": "lora"}
     params = params.model_copy(update={"model": params.model.model_copy(update=method)})
     paths = Paths(tmp_path)
@@ -231,7 +240,9 @@ def test_generation(tmp_path: Path, settings: Callable[..., Params]) -> None:
     assert north["rouge_l_low"] <= north["rouge_l"] <= north["rouge_l_high"]
     assert beside["difference_rouge_l"] == pytest.approx(test["rouge_l"] - beside["tfidf_rouge_l"], abs=2e-6)
     trained = json.loads((paths.metrics / "train.json").read_text())
-    assert trained["trained_parameters"] < trained["parameters"]
+    assert trained["trained_parameters"] < trained["parameters"] and trained["canaries"] == 12
+    assert figures["release"]["released"] == 0 and "12 made-up secrets" in figures["release"]["gates"]["canaries"]["reason"]
+    assert "For an audit, not for release" in (paths.reports / "model_card.md").read_text()
 
     made = pl.read_parquet(paths.predictions)
     report = (paths.reports / "report.html").read_text()

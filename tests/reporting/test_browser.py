@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from dxtune.comparing.page import compared
+from dxtune.comparing.show import shareable
 from dxtune.params import load_params
 from dxtune.reporting.facts import read_facts
 from dxtune.reporting.report import render_report
+from tests.comparing.test_page import figures
 from tests.conftest import ROOT
 from tests.reporting.conftest import write_metrics
 
@@ -20,8 +23,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-ge
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    file = folder / "report.html"
-    file.write_text(render_report(read_facts(write_metrics(folder / "metrics")), load_params(ROOT / "params.yaml")), "utf-8")
+    file, params = folder / "report.html", load_params(ROOT / "params.yaml")
+    by_site = params.model_copy(update={"collect": params.collect.model_copy(update={"subgroup_columns": ("site",)})})
+    beside = compared(shareable(figures(by_site)))
+    file.write_text(render_report(read_facts(write_metrics(folder / "metrics")), params, compared=beside), "utf-8")
     return file
 
 

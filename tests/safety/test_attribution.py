@@ -103,12 +103,23 @@ def test_random_weights_give_other_attributions(tiny_model: Path) -> None:
         notes.append(Attributed(f"n{number}", f"p{number}", label, windows, own.scores(windows, label, integral(4))))
     assert agreement(notes, [note.scores for note in notes], SPECIAL) == pytest.approx(1)
     for head_alone in (True, False):
-        other = randomised(model, 5, head_alone)
+        other = randomised(model, head_alone)
         scores = [Attributor(other, 0, SPECIAL, bf16=False).scores(note.windows, note.label, integral(4)) for note in notes]
         assert abs(agreement(notes, scores, SPECIAL)) < 0.5, head_alone
         changed = {name for name, value in other.state_dict().items() if not torch.equal(value, before[name])}
         assert {"head.weight", "head.bias"} <= changed and (changed == {"head.weight", "head.bias"}) == head_alone
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "the model stays as it was"
+
+
+def test_notes_that_are_read_together_have_the_scores_of_each(tiny_model: Path) -> None:
+    rng = np.random.default_rng(0)
+    attributor = Attributor(bert(tiny_model), 0, SPECIAL, bf16=False)
+    notes: list[Any] = [([{"input_ids": [2, *rng.integers(10, 200, size).tolist(), 3]}], size % 3) for size in range(5, 60, 5)]
+    notes += [(TWO, 1), (ONE, 2)]
+    for steps in (1, 8):
+        found = attributor.each(notes, integral(steps))
+        for (windows, label), scores in zip(notes, found, strict=True):
+            np.testing.assert_allclose(scores, attributor.scores(windows, label, integral(steps)), rtol=1e-3, atol=1e-5)
 
 
 def test_special_tokens_are_those_that_stand_for_no_text(tiny_model: Path) -> None:

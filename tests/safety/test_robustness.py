@@ -65,6 +65,50 @@ def test_multilabel_by_the_thresholds_of_the_model(how: Evaluate) -> None:
     assert figures["lower"]["drop"] == pytest.approx(0.5)
 
 
+def test_question_answering_by_the_words_of_the_answer(how: Evaluate) -> None:
+    text, other = "there was a dry cough since monday", "There was a DRY COUGH since monday!"
+    test = notes(text=[text] * NOTES, answer=["dry cough"] * (NOTES - 4) + [""] * 4)
+    said = test.with_columns(start=pl.lit(12), end=pl.lit(21), no_answer=pl.lit(-1.0))
+    others = {
+        "capitals": said[:40].with_columns(text=pl.lit(other)),
+        "wrong": said[:20].with_columns(start=pl.lit(22), end=pl.lit(34)),
+        "silent": said.with_columns(no_answer=pl.lit(1.0)),
+    }
+    figures, table = robustness(said, others, {"no_answer": 0.0}, how)
+    assert figures["token_f1"] == pytest.approx(56 / 60)
+    assert (figures["capitals"]["drop"], figures["capitals"]["changed_share"]) == (0, 0), "the same words"
+    assert figures["wrong"]["drop"] == pytest.approx(20 / 60) == figures["wrong"]["changed_share"]
+    assert figures["silent"]["token_f1"] == pytest.approx(4 / 60) and figures["silent"]["changed_share"] == 1
+    assert table["value"].to_list() == pytest.approx([56 / 60, 36 / 60, 4 / 60], abs=1e-6)
+    assert "monday" not in json.dumps(figures)
+
+
+def test_generation_by_the_likelihood_of_the_response(how: Evaluate) -> None:
+    test = notes(text=["a prompt"] * NOTES, response=["told"] * NOTES, loss=[1.0] * NOTES)
+    figures, table = robustness(test, {"typos": test[:30].with_columns(loss=pl.lit(1.5))}, {}, how)
+    assert figures["log_likelihood"] == -1 and figures["typos"]["log_likelihood"] == -1.25
+    assert figures["typos"]["drop"] == 0.25 and "changed_share" not in figures["typos"]
+    assert table.row(0, named=True)["changed_share"] is None and table["drop"].to_list() == [0.25]
+
+
+def test_the_site_that_falls_most_behind_the_others(how: Evaluate) -> None:
+    truth = np.arange(NOTES) % 3
+    said = np.where(np.arange(NOTES) < 24, (truth + np.arange(NOTES) // 12) % 3, truth)  # of the second site all are wrong
+    sites = ["good", "bad", "good", "fine", "fine"]
+    test = notes(label_id=truth, site=[sites[row // 12] for row in range(NOTES)])
+    test = test.with_columns(made(np.eye(3)[said] * 0.8 + 0.1))
+    few, _ = robustness(test, {}, {}, how)
+    assert "another_site" in few and few["another_site"]["drop"] < 0.7, "bad has six patients, and is not shown"
+    test = test.with_columns(site=pl.Series(["bad" if 12 <= row < 36 else "good" for row in range(NOTES)]))
+    found = robustness(test, {}, {}, how)[0]["another_site"]
+    rows = np.arange(12, 36)
+    rest = np.setdiff1d(np.arange(NOTES), rows)
+    own, others = (f1_score(truth[some], said[some], average="macro") for some in (rows, rest))
+    assert (found["macro_f1"], found["drop"]) == (pytest.approx(own), pytest.approx(others - own))
+    assert found["drop_low"] <= found["drop"] <= found["drop_high"]
+    assert "another_site" not in robustness(test.with_columns(site=pl.lit("one")), {}, {}, how)[0]
+
+
 def test_a_test_split_of_few_patients_shows_nothing(how: Evaluate) -> None:
     test = notes(label_id=[0] * NOTES).with_columns(made(np.ones((NOTES, 1))))[:18]
     figures, table = robustness(test, {"all": test}, {}, how)

@@ -50,7 +50,9 @@ def sound(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shards.write_json(["flu"], root / folder / "labels.json")
         shards.write_json({"boilerplate": [], "drop_sections": []}, root / folder / "cleaning.json")
     settings = {"task": TASK, "pad_token_id": 0, "unk_token_id": 1, "temperature": 1.0, "labels_sha256": labels_sha256(["flu"])}
-    settings["familiar"] = fit_familiar(np.zeros((2, 32)), np.zeros(2, dtype=int), table(records.tokens(TASK), "validation"), 1)
+    settings["familiar"] = fit_familiar(
+        np.zeros((2, 32)), np.zeros(2, dtype=int), table(records.tokens(TASK), "validation"), 1, str
+    )
     classification.save(classification.build(tiny_model, 1, 0.0, 0.0), root / "models/final", ["flu"], settings)
     load_tokenizer(tiny_model).save(str(root / "models/final/tokenizer.json"))
     write_metrics(root / "metrics")

@@ -47,7 +47,7 @@ def test_each_form_is_a_distribution_of_the_kind_that_the_setting_has() -> None:
         (["train.epochs=range(1.5,3)"], "whole numbers"),
         (["train.lr=[0.1,0.2]", "train.lr=[0.3]"], "given twice"),
         (["preprocess.seed=[1,2]"], "the notes that trials are compared on"),
-        (["evaluate.seed=[1,2]"], "nothing that validation sees"),
+        (["evaluate.bootstrap_resamples=[100,200]"], "nothing that validation sees"),
     ],
 )
 def test_what_params_yaml_could_not_hold_is_refused(texts: list[str], says: str) -> None:

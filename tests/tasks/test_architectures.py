@@ -39,10 +39,12 @@ def test_each_task_learns_and_comes_back(name: str, tiny_model: Path, tmp_path: 
         loss.backward()
         assert torch.isfinite(loss) and all(each.grad is not None for each in model.parameters())
         ids = {"pad_token_id": pad_id, "unk_token_id": 1}
+        model.tokenizer = load_tokenizer(base)
         settings = ids | task.fit(model.eval(), tokens, ids, False)
         folder = tmp_path / task.__name__
         task.save(model, folder, [] if task is question_answering else ["x", "y"], settings)
         loaded, _, kept = task.load(folder)
+        loaded.tokenizer = model.tokenizer
         made = task.predict(loaded, tokens, kept, False)
         assert made.equals(task.predict(model, tokens, settings, False))
         assert made["note_id"].to_list() == ["a", "b"]

@@ -63,7 +63,7 @@ def train(base: Path, checkpoints: Path, learn: str = "lora", **changes: Any) ->
         learned = generation.pack(learned, MAX_TOKENS)
     model = generation.build(base, 0, 0.0, 0.0)
     generation.fit_head(model, learned, 3, False)
-    model.encoder = adapt(model.encoder, method(method=learn, lora_rank=8, lora_alpha=16))
+    model.encoder = adapt(model.encoder, method(method=learn, lora_rank=8))
     collate = partial(generation.collate, pad_id=3, labels=0)
     fitted = fit(model, collate, learned, validation, generation.scorer(validation), chosen, "fp32", checkpoints)
     model.encoder = merge(model.encoder)

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from dxtune.evaluation.multilabel import macro_f1, multi_hot
 from dxtune.tasks import encoder, multilabel
+from dxtune.training.base_model import load_tokenizer
 
 ROWS = [{"input_ids": [2, 10, 11, 3], "label_ids": [0, 2]}, {"input_ids": [2, 12, 3], "label_ids": []}]
 
@@ -51,12 +52,14 @@ def test_thresholds_are_fitted_saved_and_applied(tiny_model: Path, tmp_path: Pat
     torch.manual_seed(0)
     model, seen = multilabel.build(tiny_model, 3, 0.0, 0.0), tokens(40)
     multilabel.fit_head(model, seen, 0, bf16=False)
+    model.tokenizer = load_tokenizer(tiny_model)
     learned = multilabel.fit(model.eval(), seen, {"pad_token_id": 0, "unk_token_id": 1}, bf16=False)
     assert learned["temperature"] > 0
     assert len(learned["thresholds"]) == 3 and learned["thresholds"][2] == 0.5
     settings = {"pad_token_id": 0, "unk_token_id": 1, **learned}
     multilabel.save(model, tmp_path / "m", ["a", "b", "c"], settings)
     loaded, labels, kept = multilabel.load(tmp_path / "m")
+    loaded.tokenizer = model.tokenizer
     made = multilabel.predict(loaded, seen, kept, bf16=False)
     given = multilabel.answers(made, seen, labels, kept)
     probabilities = np.array(made["probabilities"].to_list())

@@ -12,6 +12,7 @@ import torch
 from dxtune.tasks import classification, multilabel
 from dxtune.tasks.encoder import NoteModel, pad
 from dxtune.tasks.notes import gather
+from dxtune.training.base_model import load_tokenizer
 from dxtune.training.machine import prepare
 from dxtune.training.trainer import Fitted, fit
 from tests.training.test_trainer import same, settings, weights
@@ -85,10 +86,12 @@ def test_evidence_in_one_window_is_found(tiny_model: Path, tmp_path: Path) -> No
     assert (learned.metrics["steps"], mean.metrics["steps"]) == (6 * 160 // 4, 6 * -(-windows(160, 0).height // 16))
     tokens = windows(60, 1)
     known: dict[str, Any] = {"pad_token_id": 0, "unk_token_id": 1}
+    model.tokenizer = load_tokenizer(tiny_model)
     known |= classification.fit(model.eval(), tokens, known, False)
     made = classification.predict(model, tokens, known, False)
     classification.save(model, tmp_path / "saved", ["a", "b", "c"], known)
     loaded, _, kept = classification.load(tmp_path / "saved")
+    loaded.tokenizer = model.tokenizer
     assert kept["window_pooling"] == "learned"
     assert classification.predict(loaded, tokens, kept, False).equals(made)
     scored = classification.scorer(gather(tokens, "learned"))

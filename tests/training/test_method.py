@@ -23,7 +23,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> dict[
 
 def settings(**changes: Any) -> Model:
     values = load_params(ROOT / "params.yaml").model.model_dump()
-    return Model.model_validate(values | {"sha256": None, "lora_rank": 4, "lora_alpha": 8} | changes)
+    return Model.model_validate(values | {"sha256": None, "lora_rank": 4} | changes)
 
 
 def step(model: Any) -> None:

@@ -43,14 +43,14 @@ stages:
   evaluate:
     cmd: python make.py evaluate
     deps: [models/final, make.py]
-    params: [evaluate.calibration_bins]
+    params: [evaluate.bootstrap_resamples]
     metrics:
       - metrics/evaluate.json:
           cache: false
   probe:
     cmd: python make.py probe
     deps: [models/final, make.py]
-    params: [probe.patients]
+    params: [collect.notes]
     metrics:
       - metrics/probe.json:
           cache: false
@@ -78,9 +78,9 @@ if stage == "train":
     write("metrics/train.json", {"steps": 1})
     write("metrics/plots/loss.csv", "step,loss\\n1,0.5\\n")
 if stage == "probe":
-    write("metrics/probe.json", {"patients": int(settings("probe", "patients"))})
+    write("metrics/probe.json", {"patients": int(settings("collect", "notes"))})
 if stage == "evaluate":
-    bins = int(settings("evaluate", "calibration_bins"))
+    bins = int(settings("evaluate", "bootstrap_resamples"))
     gate = {"limit": 0.8, "found": 0.7, "passed": 0, "reason": "macro_f1_low is 0.700, wanted is at least 0.8"}
     release = {"released": 0, "gates": {"macro_f1_low": gate}}
     write("metrics/evaluate.json", {"test": {"macro_f1": 0.75, "bins": bins}, "release": release})

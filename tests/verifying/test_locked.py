@@ -56,7 +56,7 @@ def test_a_stage_that_read_what_no_stage_wrote_is_found(project: Project) -> Non
 
 
 def test_metrics_that_were_not_committed_with_their_lock(project: Project) -> None:
-    project.change("params.yaml", "calibration_bins: 10", "calibration_bins: 5")
+    project.change("params.yaml", "bootstrap_resamples: 1000", "bootstrap_resamples: 500")
     project.run("dvc", "repro", "--quiet")
     project.run("git", "add", "dvc.lock", "params.yaml")
     (finding,) = found(project, committed)

@@ -37,7 +37,7 @@ def compare_sides(a: Side, b: Side, params: Params, intersection: bool = False) 
     """The same of what was read."""
     a, b, left_out = pair(a, b, intersection)
     settings, columns, notes = params.evaluate, params.collect.subgroup_columns, b.notes
-    labels, bins = sorted({*a.labels, *b.labels}), fitting_bins(notes, settings.calibration_bins)
+    labels, bins = sorted({*a.labels, *b.labels}), fitting_bins(notes)
     sides = {"a": measure(a, labels, bins), "b": measure(b, labels, bins)}
     groups = find_groups(notes, columns)
 
@@ -48,7 +48,7 @@ def compare_sides(a: Side, b: Side, params: Params, intersection: bool = False) 
         return found
 
     patients = notes["patient_id"].to_numpy()
-    drawn = bootstrap(everything, patients, settings.bootstrap_resamples, settings.seed)
+    drawn = bootstrap(everything, patients, settings.bootstrap_resamples)
     once = everything(np.ones((1, notes.height)))
 
     def of(name: str) -> Figures:

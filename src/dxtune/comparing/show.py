@@ -33,12 +33,12 @@ def as_json(figures: dict[str, Any]) -> str:
 
 def as_text(figures: dict[str, Any]) -> str:
     """Tables for a terminal, with all counts."""
-    metrics, groups = _metrics(figures), _groups(figures)
-    parts = [f"{figures['a']} -> {figures['b']}: {figures['task']}, {_size(figures)}", *_left_out(figures)]
-    parts += ["", *_columns(metrics)]
-    if len(groups) > 1:
-        parts += ["", *_columns(groups)]
-    for line, ids in _flips(figures):
+    table, by_group = metrics(figures), groups(figures)
+    parts = [f"{figures['a']} -> {figures['b']}: {figures['task']}, {size(figures)}", *left_out(figures)]
+    parts += ["", *_columns(table)]
+    if len(by_group) > 1:
+        parts += ["", *_columns(by_group)]
+    for line, ids in flips(figures):
         parts += ["", line, *([f"  {_few(ids)}"] if ids else [])]
     return "\n".join([*parts, "", NOTE.format(**figures)])
 
@@ -46,13 +46,13 @@ def as_text(figures: dict[str, Any]) -> str:
 def as_markdown(figures: dict[str, Any]) -> str:
     """A comment for a pull request, without small counts. Names from data are escaped."""
     figures = shareable(figures)
-    parts = [f"### {escape(figures['a'])} → {escape(figures['b'])}: {figures['task']}", "", f"{_size(figures)}."]
-    parts += [f"{escape(line)}." for line in _left_out(figures)]
-    parts += ["", *_pipes(_metrics(figures))]
-    groups = _groups(figures)
-    if len(groups) > 1:
-        parts += ["", "<details><summary>Subgroups</summary>", "", *_pipes(groups), "", "</details>"]
-    for line, ids in _flips(figures):
+    parts = [f"### {escape(figures['a'])} → {escape(figures['b'])}: {figures['task']}", "", f"{size(figures)}."]
+    parts += [f"{escape(line)}." for line in left_out(figures)]
+    parts += ["", *_pipes(metrics(figures))]
+    by_group = groups(figures)
+    if len(by_group) > 1:
+        parts += ["", "<details><summary>Subgroups</summary>", "", *_pipes(by_group), "", "</details>"]
+    for line, ids in flips(figures):
         parts += ["", escape(line), *([f"<details><summary>ids</summary>{escape(_few(ids))}</details>"] if ids else [])]
     return "\n".join([*parts, "", escape(NOTE.format(**figures))])
 
@@ -89,12 +89,14 @@ def escape(text: str) -> str:
     return re.sub(r"[^\w\s.,:;()'=%+/-]", lambda match: f"&#{ord(match[0])};", " ".join(text.split()))
 
 
-def _metrics(figures: dict[str, Any]) -> list[list[str]]:
+def metrics(figures: dict[str, Any]) -> list[list[str]]:
+    """A table of all metrics, its heading first."""
     rows = [_row(_arrow(name), cell) for name, cell in figures["metrics"].items()]
     return [["metric", figures["a"], figures["b"], "difference", "95 % interval", "verdict"], *rows]
 
 
-def _groups(figures: dict[str, Any]) -> list[list[str]]:
+def groups(figures: dict[str, Any]) -> list[list[str]]:
+    """A table of the subgroups, its heading first; the heading alone where there are none."""
     heading = [f"{figures['subgroup_metric']} of", figures["a"], figures["b"], "difference", "95 % interval", "verdict"]
     return [
         heading,
@@ -122,18 +124,19 @@ def _arrow(name: str) -> str:
     return f"{name} (lower is better)" if name in LOWER_IS_BETTER else name
 
 
-def _size(cell: dict[str, Any]) -> str:
+def size(cell: dict[str, Any]) -> str:
+    """How many notes there are, of how many patients, within a sentence."""
     return f"{cell['notes']} notes of {cell['patients']} patients" if "patients" in cell else "notes of fewer than 10 patients"
 
 
-def _left_out(figures: dict[str, Any]) -> list[str]:
+def left_out(figures: dict[str, Any]) -> list[str]:
     """A line about the notes that are not compared; none where the test sets are the same."""
     cells = {name: cell for name, cell in figures["left_out"].items() if cell.get("notes") != 0}
-    told = [f"{REASONS[name].format(**figures)}: {_size(cell)}" for name, cell in cells.items()]
+    told = [f"{REASONS[name].format(**figures)}: {size(cell)}" for name, cell in cells.items()]
     return [f"The test sets differ; left out are notes {'; '.join(told)}"] if told else []
 
 
-def _flips(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
+def flips(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """A line and ids for each direction, and last the line of McNemar's test; nothing where no note is right or wrong."""
     if "flipped" not in figures:
         return []
@@ -142,7 +145,7 @@ def _flips(figures: dict[str, Any]) -> list[tuple[str, list[str]]]:
         test = "p < 0.05" if figures["mcnemar_p_below_0.05"] else "p at least 0.05"
     else:
         test = "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
-    lines = [(f"{REASONS[name].format(**figures)}: {_size(cell)}", cell.get("note_ids", [])) for name, cell in found]
+    lines = [(f"{REASONS[name].format(**figures)}: {size(cell)}", cell.get("note_ids", [])) for name, cell in found]
     return [*lines, (f"McNemar's exact test (every note on its own, whosever it is): {test}", [])]
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from dxtune.evaluation import weighted
-from dxtune.evaluation.answers import exact, token_f1
+from dxtune.evaluation.answers import exact, normalise, token_f1
 from dxtune.evaluation.assessment import Figures, Tables, sizes, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
@@ -50,7 +50,7 @@ def measure(
     def everything(weights: Floats) -> dict[str, Floats]:
         return {**measure(weights), **of_groups(weights)}
 
-    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples)
 
     figures: Figures = {"resamples": settings.bootstrap_resamples, **sizes(test), "answerable": int(rows["answerable_"].sum())}
     for name, (scores, mask) in parts.items():
@@ -72,15 +72,18 @@ def measure(
 
 
 def scored(frame: pl.DataFrame, no_answer: float) -> pl.DataFrame:
-    """The notes with the exact match and the token F1 of the answer that they were given.
+    """The notes with the exact match and the token F1 of the answer that they were given, which is `said`, normalised.
 
     frame: notes with `text` and `answer`, and of the predictions `start`, `end` and `no_answer`.
     """
     given = frame.select("text", "start", "end", pl.col("no_answer") <= no_answer).iter_rows()
-    said = [text[start:end] if some else "" for text, start, end, some in given]
+    said = [normalise(text[start:end]) if some else "" for text, start, end, some in given]
     return frame.with_columns(
-        pl.Series(name, [measured(*pair) for pair in zip(frame["answer"], said, strict=True)], dtype=pl.Float64)
-        for name, measured in METRICS.items()
+        pl.Series("said", said, dtype=pl.String),
+        *(
+            pl.Series(name, [measured(*pair) for pair in zip(frame["answer"], said, strict=True)], dtype=pl.Float64)
+            for name, measured in METRICS.items()
+        ),
     )
 
 

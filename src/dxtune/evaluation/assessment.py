@@ -30,6 +30,8 @@ from dxtune.records import SMALLEST_GROUP
 
 Figures = dict[str, object]
 Tables = dict[str, pl.DataFrame]
+BINS = 10
+"""Of equal mass, of the calibration error."""
 ALIKE = ("macro_f1", "macro_auroc", "macro_auprc", "brier", "ece")
 """Figures that are also given with every patient counting the same, beside the first of a sample."""
 
@@ -51,38 +53,38 @@ def measured(
 
     others: what rivals make of the test notes besides the linear and the constant one, in the order of note_id.
     """
-    seed, train, size = params.evaluate.seed, notes["train"].sort("note_id"), len(labels)
+    train, size = notes["train"].sort("note_id"), len(labels)
     validation, test = (join_predictions(notes[split], predictions, split) for split in ("validation", "test"))
     seen, truth, probabilities = train["label_id"].to_numpy(), test["label_id"].to_numpy(), matrix(test, "probabilities")
     rivals = {
-        "tfidf": baselines.tfidf(baselines.texts(train), seen, baselines.texts(test), size, seed),
+        "tfidf": baselines.tfidf(baselines.texts(train), seen, baselines.texts(test), size),
         "majority": baselines.majority(seen, test.height, size),
         **others,
     }
     guesses = {name: indicators(values.argmax(axis=1), size) for name, values in rivals.items()}
-    sample, bins = single(truth, probabilities), params.evaluate.calibration_bins
+    sample = single(truth, probabilities)
 
     known = single(validation["label_id"].to_numpy(), matrix(validation, "probabilities"))
     figures, tables = assess(test, sample, choose(known, params.evaluate.targets), guesses, labels, params)
-    figures["calibration"] = calibrated(sample, temperature, bins)
-    figures["validation"] = sizes(validation) | _points(validation, bins)
+    figures["calibration"] = calibrated(sample, temperature)
+    figures["validation"] = sizes(validation) | _points(validation)
     if "posterior" in test.columns:
         figures["ceiling"] = ceiling(test)
     nobody = params.collect.source == "synthetic"  # then no cell can point at a person
     tables |= {
         "roc": curves.roc(truth, probabilities),
         "precision_recall": curves.precision_recall(truth, probabilities),
-        "calibration": curves.calibration(truth, probabilities, fitting_bins(test, bins)),
+        "calibration": curves.calibration(truth, probabilities, fitting_bins(test)),
         "confusion": curves.confusion(test, probabilities, labels, smallest=0 if nobody else SMALLEST_GROUP),
     }
     return tidy(figures), tables
 
 
-def _points(frame: pl.DataFrame, bins: int) -> dict[str, float]:
+def _points(frame: pl.DataFrame) -> dict[str, float]:
     from dxtune.evaluation.clinical_metric import ClinicalMetric  # loads torch, through evaluate
 
     metric, references = ClinicalMetric(keep_in_memory=True), frame["label_id"].to_numpy()
-    return dict(metric.compute(predictions=matrix(frame, "probabilities"), references=references, bins=bins))
+    return dict(metric.compute(predictions=matrix(frame, "probabilities"), references=references, bins=BINS))
 
 
 def assess(
@@ -93,11 +95,10 @@ def assess(
     policy: chosen on validation. rivals: what others guess.
     """
     settings, columns, patients = params.evaluate, params.collect.subgroup_columns, frame["patient_id"].to_numpy()
-    bins, groups = settings.calibration_bins, find_groups(frame, columns)
-    strata = rare_strata(sample.truth, patients)
-    own, chosen = measure(sample, bins), apply(sample, policy, patients)
+    groups, strata = find_groups(frame, columns), rare_strata(sample.truth, patients)
+    own, chosen = measure(sample, BINS), apply(sample, policy, patients)
     strange = mean((frame["unlike"].to_numpy() > FAR).astype(np.float64))
-    of_groups = by_group(groups, lambda rows: _within(sample, policy, patients, rows, bins))
+    of_groups = by_group(groups, lambda rows: _within(sample, policy, patients, rows))
     share = 1 / frame.select(pl.len().over("patient_id")).to_series().to_numpy()
     beside = {name: f1s(sample, guess) for name, guess in rivals.items()}
 
@@ -107,7 +108,7 @@ def assess(
         found |= {f"alike_{name}": value for name, value in own(weights * share).items()}
         return found | {f"{rival}_{name}": value for rival, some in beside.items() for name, value in some(weights).items()}
 
-    drawn = bootstrap(everything, patients, settings.bootstrap_resamples, settings.seed, strata)
+    drawn = bootstrap(everything, patients, settings.bootstrap_resamples, strata=strata)
     once = everything(np.ones((1, frame.height)))
     values = {name: float(value[0]) for name, value in once.items() if value.ndim == 1}
     test: Figures = {"resamples": settings.bootstrap_resamples, **sizes(frame), "rare_classes": len({*strata} - {0})}
@@ -116,7 +117,7 @@ def assess(
     for name in names_of(own, frame.height):
         test |= with_interval(name, values[name], drawn[name])
     decision: Figures = {f"target_{name}": value for name, value in settings.targets.items()}
-    decision |= {"answer_from": policy.answer_from} if sample.single else {}
+    decision["answer_from"] = policy.answer_from
     for name in (*names_of(chosen, frame.height), "unlike_share"):
         decision |= with_interval(name, values[name], drawn[name])
     alike: Figures = {}
@@ -143,13 +144,13 @@ def compared(rivals: Iterable[str], first: str, values: Mapping[str, float], dra
     return found
 
 
-def calibrated(sample: Sample, temperature: float, bins: int) -> Figures:
+def calibrated(sample: Sample, temperature: float) -> Figures:
     """The temperature, and what the probabilities of the test notes are worth before and after it was applied."""
     before = sample._replace(probabilities=untemper(sample.probabilities, temperature, alone=not sample.single))
     found: Figures = {"temperature": temperature}
     for when, some in (("before", before), ("after", sample)):
         names = ("brier", "ece", "overconfidence", "calibration_slope", "calibration_intercept")
-        kept = {name: value for name, value in points(some, bins).items() if name in names}
+        kept = {name: value for name, value in points(some, BINS).items() if name in names}
         found[when] = kept | {"log_loss": log_loss(some.truth, some.probabilities, alone=not sample.single)}
     return found
 
@@ -171,9 +172,9 @@ def sizes(frame: pl.DataFrame) -> Figures:
     return {"notes": frame.height, "patients": frame["patient_id"].n_unique()}
 
 
-def fitting_bins(frame: pl.DataFrame, bins: int) -> int:
-    """As many bins of the calibration curve as asked for, fewer where one would hold the notes of under ten patients."""
-    return max(1, min(bins, frame["patient_id"].n_unique() // SMALLEST_GROUP))
+def fitting_bins(frame: pl.DataFrame) -> int:
+    """The bins of a curve of calibration: BINS, fewer where one would hold the notes of under ten patients."""
+    return max(1, min(BINS, frame["patient_id"].n_unique() // SMALLEST_GROUP))
 
 
 def names_of(measure: Measure, notes: int) -> list[str]:
@@ -192,8 +193,8 @@ def f1s(sample: Sample, guess: Matrix) -> Measure:
     return values
 
 
-def _within(sample: Sample, policy: Policy, patients: np.ndarray, rows: np.ndarray, bins: int) -> Measure:
-    own, chosen = measure(sample.rows(rows), bins), apply(sample.rows(rows), policy, patients[rows])
+def _within(sample: Sample, policy: Policy, patients: np.ndarray, rows: np.ndarray) -> Measure:
+    own, chosen = measure(sample.rows(rows), BINS), apply(sample.rows(rows), policy, patients[rows])
     return lambda weights: {**own(weights[:, rows]), **chosen(weights[:, rows])}
 
 

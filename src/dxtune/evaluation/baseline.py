@@ -23,20 +23,20 @@ def texts(notes: pl.DataFrame) -> list[str]:
     return notes.select(pl.concat_str(pl.col("question").fill_null(""), "text", separator="\n")).to_series().to_list()
 
 
-def tfidf(texts: Sequence[str], labels: Labels, test_texts: Sequence[str], classes: int, seed: int) -> Floats:
+def tfidf(texts: Sequence[str], labels: Labels, test_texts: Sequence[str], classes: int) -> Floats:
     """Probabilities of TF-IDF (words and pairs of words, 1 + log tf) with logistic regression.
 
-    >>> tfidf(["hot fever", "dry cough"], np.array([0, 1]), ["a cough"], classes=3, seed=0).argmax(axis=1).tolist()
+    >>> tfidf(["hot fever", "dry cough"], np.array([0, 1]), ["a cough"], classes=3).argmax(axis=1).tolist()
     [1]
     """
-    model = make_pipeline(_vectorizer(), _regression(seed))
+    model = make_pipeline(_vectorizer(), _regression())
     model.fit(texts, labels)
     probabilities = np.zeros((len(test_texts), classes))
     probabilities[:, model.classes_] = model.predict_proba(test_texts)
     return probabilities
 
 
-def tfidf_labels(texts: Sequence[str], truth: Matrix, others: Sequence[Sequence[str]], seed: int) -> list[Floats]:
+def tfidf_labels(texts: Sequence[str], truth: Matrix, others: Sequence[Sequence[str]]) -> list[Floats]:
     """Probabilities of every label on its own, of the same linear model, for each list of other texts.
 
     A label that all training notes have, or none, has the probability 1 or 0.
@@ -47,7 +47,7 @@ def tfidf_labels(texts: Sequence[str], truth: Matrix, others: Sequence[Sequence[
     made = [np.tile(truth.mean(axis=0), (len(some), 1)) for some in others]
     for index, column in enumerate(truth.T):
         if 0 < column.sum() < len(column):
-            model = _regression(seed).fit(seen, column)
+            model = _regression().fit(seen, column)
             for probabilities, features in zip(made, vectors, strict=True):
                 probabilities[:, index] = model.predict_proba(features)[:, 1]
     return made
@@ -67,5 +67,5 @@ def _vectorizer() -> TfidfVectorizer:
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
 
 
-def _regression(seed: int) -> LogisticRegression:
-    return LogisticRegression(C=10, max_iter=1000, random_state=seed)
+def _regression() -> LogisticRegression:
+    return LogisticRegression(C=10, max_iter=1000)

@@ -15,6 +15,8 @@ from threadpoolctl import threadpool_limits
 from dxtune.evaluation.metrics import Floats, Labels
 from dxtune.evaluation.multilabel import Matrix
 
+SEED = 13
+"""Of the resamples, and of whatever else is drawn to measure a model: another one would be another way to measure."""
 CELLS = 200_000  # weights held at once: 1.6 MB, so that what is made of them stays in the processor's cache
 FEW = 10  # patients: a class of fewer is drawn from on its own, or too many resamples would be without it
 
@@ -88,7 +90,7 @@ def rare_strata(truth: Matrix, patients: npt.ArrayLike) -> Labels:
 
 
 def bootstrap(
-    measure: Measure, patients: npt.ArrayLike, resamples: int, seed: int, strata: npt.ArrayLike | None = None
+    measure: Measure, patients: npt.ArrayLike, resamples: int, seed: int = SEED, strata: npt.ArrayLike | None = None
 ) -> dict[str, Floats]:
     """The figures of every resample, (resamples, ...). All see the same resamples: differences are paired."""
     with threadpool_limits(1):  # sums in another order would give other digits; and small products wait for their threads

@@ -7,7 +7,7 @@ import polars as pl
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from dxtune.evaluation import classes, subgroups
-from dxtune.evaluation.headline import Sample, believed
+from dxtune.evaluation.headline import Sample, answers_of
 from dxtune.evaluation.metrics import Floats, Labels, calibration_bins, indicators
 from dxtune.evaluation.multilabel import Matrix
 
@@ -70,12 +70,12 @@ def net_benefit(truth: Matrix, probabilities: Floats) -> pl.DataFrame:
 
 
 def risk_coverage(sample: Sample) -> pl.DataFrame:
-    """The share of wrong answers among those of which the model is surest, for each hundredth of the notes that gets one.
+    """How wrong the surest answers are (`headline.answers_of`), for each hundredth of the notes that gets one.
 
-    Notes of equal confidence are wrong in equal parts. Without a row where a note has several labels.
+    Notes of equal confidence are wrong in equal parts.
     """
-    confidence, right = believed(sample)
-    if not sample.single or not len(right):
+    confidence, right = answers_of(sample)
+    if not len(right):
         return _table(coverage=[], risk=[])
     _, inverse, counts = np.unique(-confidence, return_inverse=True, return_counts=True)
     answered = np.concatenate([[0], counts.cumsum()])

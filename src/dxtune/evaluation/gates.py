@@ -9,12 +9,13 @@ Z = 1.959964
 
 
 def decide(
-    gates: Mapping[str, float], figures: Mapping[str, object], deidentification: Mapping[str, object]
+    gates: Mapping[str, float], figures: Mapping[str, object], deidentification: Mapping[str, object], canaries: int = 0
 ) -> dict[str, object]:
     """`released`, 1 or 0; for each gate its `limit`, what was `found`, and whether it `passed`; where it did not, the `reason`.
 
     A gate's name is that of the end of an interval: NAME_low must be at least the limit, NAME_high at most. What was not
-    measured does not pass. figures: content of metrics/evaluate.json; deidentification: of metrics/deidentify.json.
+    measured does not pass. figures: content of metrics/evaluate.json; deidentification: of metrics/deidentify.json. canaries:
+    that the model learned (train.canaries); one with any is for an audit, and has a gate more, which it never passes.
     """
     measured: dict[str, object] = {}
     for part in (*(figures.get(name) for name in GATED), recall_bound(deidentification)):
@@ -32,7 +33,10 @@ def decide(
         if not fine:
             wanted = f"{'at least' if name.endswith('_low') else 'at most'} {limit:g}"
             judged[name] |= {"reason": f"{name} is {found:.3f}, wanted is {wanted}"}  # type: ignore[operator]
-    return {"released": int(passed == len(gates)), "gates": judged}
+    if canaries:
+        reason = f"the model learned {canaries} made-up secrets (train.canaries): it is for an audit"
+        judged["canaries"] = {"limit": 0, "found": canaries, "passed": 0, "reason": reason}
+    return {"released": int(passed == len(judged)), "gates": judged}
 
 
 def recall_bound(deidentification: Mapping[str, object]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from dxtune.evaluation.bootstrap import Measure
 from dxtune.evaluation.calibration import line_of
 from dxtune.evaluation.metrics import Floats, Labels, indicators
-from dxtune.evaluation.multilabel import Matrix
+from dxtune.evaluation.multilabel import Matrix, f1_of_notes
 from dxtune.evaluation.ranking import areas, pooled_areas
 from dxtune.evaluation.rates import counts_of, macro, mcc, micro_f1, rates
 from dxtune.evaluation.weighted import calibration_error, means
@@ -85,6 +85,18 @@ def believed(sample: Sample) -> tuple[Floats, Floats]:
     if not sample.single:
         return sample.probabilities, np.asarray(sample.truth, dtype=np.float64)
     return sample.probabilities.max(axis=1, initial=0), (sample.truth & sample.guess).sum(axis=1).astype(np.float64)
+
+
+def answers_of(sample: Sample) -> tuple[Floats, Floats]:
+    """How sure the model is of each note's whole answer, and how right that is, 0 to 1; both (notes,).
+
+    Of one class: its probability, and 1 or 0. Of several labels: the probability that every decision is right, labels taken to
+    be independent, and the F1 of the note's labels: with many labels, hardly a note has them all.
+    """
+    if sample.single:
+        return believed(sample)
+    decided = np.where(sample.guess, sample.probabilities, 1 - sample.probabilities)
+    return decided.prod(axis=1), f1_of_notes(sample.truth, sample.guess)
 
 
 def _of_notes(sample: Sample, confidence: Floats, right: Floats) -> dict[str, Floats]:

@@ -51,6 +51,17 @@ def fit_thresholds(truth: Matrix, probabilities: Floats) -> Floats:
     return thresholds
 
 
+def f1_of_notes(truth: Matrix, guess: Matrix) -> Floats:
+    """The F1 of each note's own labels, (notes,); 1 where it has none and gets none.
+
+    >>> f1_of_notes(np.array([[1, 1, 0], [0, 0, 0]]), np.array([[1, 0, 0], [0, 0, 0]])).round(3).tolist()
+    [0.667, 1.0]
+    """
+    has, given = (np.asarray(each, dtype=bool) for each in (truth, guess))
+    both = has.sum(axis=1) + given.sum(axis=1)
+    return np.where(both > 0, 2 * (has & given).sum(axis=1) / np.maximum(both, 1), 1.0)
+
+
 def micro_f1(truth: Matrix, guess: Matrix) -> float:
     """F1 over all decisions of all notes pooled."""
     return _f1(truth, guess, "micro")

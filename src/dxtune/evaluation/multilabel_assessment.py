@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation import baseline, curves
-from dxtune.evaluation.assessment import Figures, Tables, assess, calibrated, matrix, sizes, tidy
+from dxtune.evaluation.assessment import BINS, Figures, Tables, assess, calibrated, matrix, sizes, tidy
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.headline import points, several
 from dxtune.evaluation.metrics import Floats
@@ -31,19 +31,16 @@ def measured(
     validation, test = (join_predictions(notes[split], predictions, split) for split in ("validation", "test"))
     seen, known, truth = (multi_hot(frame["label_ids"], len(labels)) for frame in (train, validation, test))
     texts = [baseline.texts(frame) for frame in (validation, test)]
-    for_thresholds, tfidf = baseline.tfidf_labels(baseline.texts(train), seen, texts, params.evaluate.seed)
+    for_thresholds, tfidf = baseline.tfidf_labels(baseline.texts(train), seen, texts)
     rivals = {"tfidf": tfidf >= fit_thresholds(known, for_thresholds), "majority": _most_frequent(seen, test.height)}
-    sample, bins = (
-        several(truth, matrix(test, "probabilities"), thresholds),
-        params.evaluate.calibration_bins,
-    )
+    sample = several(truth, matrix(test, "probabilities"), thresholds)
 
     known_sample = several(known, matrix(validation, "probabilities"), thresholds)
     figures, tables = assess(test, sample, choose(known_sample, params.evaluate.targets), rivals, labels, params)
     for label, least in zip(labels, thresholds, strict=True):
         figures["test"]["per_class"][label]["threshold"] = float(least)  # type: ignore[index]
-    figures["calibration"] = calibrated(sample, temperature, bins)
-    figures["validation"] = sizes(validation) | points(known_sample, bins)
+    figures["calibration"] = calibrated(sample, temperature)
+    figures["validation"] = sizes(validation) | points(known_sample, BINS)
     drawn = {
         "roc": curves.roc(truth, sample.probabilities),
         "precision_recall": curves.precision_recall(truth, sample.probabilities),

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dxtune.evaluation.bootstrap import Measure
-from dxtune.evaluation.headline import Sample, believed
+from dxtune.evaluation.headline import Sample, answers_of
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.rates import counts_of, rates
 from dxtune.evaluation.weighted import mean, means, nanmean, ratio
@@ -23,7 +23,7 @@ class Policy(NamedTuple):
     alert_from: Floats
     """For each class the probability from which a note raises an alert."""
     answer_from: float
-    """The confidence from which the likeliest class is said at all; of one class a note."""
+    """How sure the model must be of a note (`headline.answers_of`) to say anything of it."""
     possible_from: Floats
     """For each class the probability from which it belongs to a note's set of possible classes; of one class a note."""
 
@@ -36,14 +36,14 @@ def choose(validation: Sample, targets: Mapping[Target, float]) -> Policy:
     else:
         alerts = [_above(score[~has], targets["specificity"]) for has, score in pairs]
     sets = [_conformal(score[has], targets["coverage"]) for has, score in pairs]
-    answers = fit_abstention(*believed(validation), targets["risk"]) if validation.single else 0.0
-    return Policy(np.array(alerts), answers, np.array(sets))
+    return Policy(np.array(alerts), fit_abstention(*answers_of(validation), targets["risk"]), np.array(sets))
 
 
 def fit_abstention(confidence: Floats, right: Floats, risk: float) -> float:
     """The lowest confidence from which at most the share `risk` of the answers is wrong; above 1 where none is so good.
 
-    Source: El-Yaniv and Wiener 2010, selective classification. The risk is that of these notes: on others it is about the same.
+    right: 1, 0, or of several labels what part of them is. Source: El-Yaniv and Wiener 2010, selective classification.
+    The risk is that of these notes: on others it is about the same.
 
     >>> fit_abstention(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1.0, 1.0, 0.0, 1.0]), 0.25)
     0.6
@@ -66,7 +66,7 @@ def apply(sample: Sample, policy: Policy, patients: npt.NDArray[np.str_]) -> Mea
     alerts = sample.probabilities >= policy.alert_from
     counts, odds = counts_of(sample.truth, alerts), policy.alert_from / np.maximum(1 - policy.alert_from, 1e-12)
     first, alerted = _by_patient(alerts, patients)
-    alone = _alone(sample, policy) if sample.single else None
+    answers, sets = _answers(sample, policy), _sets(sample, policy) if sample.single else None
 
     def values(weights: Floats) -> dict[str, Floats]:
         counted = counts(weights)
@@ -76,27 +76,35 @@ def apply(sample: Sample, policy: Policy, patients: npt.NDArray[np.str_]) -> Mea
         of_alerts["net_benefit_of_all"] = ratio(has - (total - has) * odds, total)
         of_alerts["per_100_patients"] = 100 * ratio(weights @ alerted, (weights @ first)[:, None] + 0 * said)
         named: dict[str, Floats] = {f"alert_{name}": np.where(unknown, np.nan, value) for name, value in of_alerts.items()}
-        found = {name: nanmean(value) for name, value in named.items()} | dict(alone(weights) if alone else {})
-        levels = {"alert_from": policy.alert_from} | ({"possible_from": policy.possible_from} if alone else {})
+        found = {name: nanmean(value) for name, value in named.items()} | dict(answers(weights))
+        found |= sets(weights) if sets else {}
+        levels = {"alert_from": policy.alert_from} | ({"possible_from": policy.possible_from} if sets else {})
         of_classes = named | {name: np.broadcast_to(level, said.shape) for name, level in levels.items()}
         return found | {f"class_{name}": value for name, value in of_classes.items()}
 
     return values
 
 
-def _alone(sample: Sample, policy: Policy) -> Measure:
-    """The figures of answers and of sets, where a note has one class."""
-    confidence, right = believed(sample)
-    answered = (confidence >= policy.answer_from).astype(np.float64)
+def _answers(sample: Sample, policy: Policy) -> Measure:
+    """How many notes get an answer, and how wrong these are."""
+    confidence, right = answers_of(sample)
+    given = (confidence >= policy.answer_from).astype(np.float64)
+    share = mean(given)
+    return lambda weights: {
+        "answered_share": share(weights),
+        "answer_risk": ratio(weights @ (given * (1 - right)), weights @ given),
+    }
+
+
+def _sets(sample: Sample, policy: Policy) -> Measure:
+    """The figures of sets of possible classes, where a note has one class."""
     possible = ~(sample.probabilities < policy.possible_from)  # a class that validation does not know stays possible
     holds, size = (possible & sample.truth).any(axis=1), possible.sum(axis=1)
     sets = means(np.stack([holds, size, size == 1], axis=1).astype(np.float64))
     of_class = counts_of(sample.truth, possible)
-    given = mean(answered)
 
     def values(weights: Floats) -> dict[str, Floats]:
-        found = {"answered_share": given(weights), "answer_risk": ratio(weights @ (answered * (1 - right)), weights @ answered)}
-        found |= dict(zip(("set_coverage", "set_size", "set_of_one_share"), sets(weights).T, strict=True))
+        found = dict(zip(("set_coverage", "set_size", "set_of_one_share"), sets(weights).T, strict=True))
         return found | {"class_set_coverage": rates(of_class(weights))["sensitivity"]}
 
     return values

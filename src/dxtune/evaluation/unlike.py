@@ -1,14 +1,16 @@
-"""How unlike the notes of training a note is: its vector, its length, its unknown and its rare tokens. Fitted on validation.
+"""How unlike the notes of training a note is: its vector, length, unknown and rare tokens, language. Fitted on validation.
 
-Another language or another kind of text moves all of them. Validation's notes are of the same source as those of training,
+Another language or another kind of text moves most of them. Validation's notes are of the same source as those of training,
 but the model has not learnt them by heart, so theirs are the distances that a new note of the source has.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from dxtune.evaluation.language import foreign, languages
 from dxtune.evaluation.metrics import Floats, Labels
 from dxtune.records import SMALLEST_GROUP
 
@@ -17,37 +19,44 @@ FAR = 0.99
 GRID = np.linspace(0, 1, 1001)
 DIGITS = 5
 
+Read = Callable[[list[int]], str]
+"""From the ids of tokens to their text."""
 
-def fit_familiar(vectors: Floats, groups: Labels, tokens: pl.DataFrame, unknown: int) -> dict[str, Any]:
+
+def fit_familiar(vectors: Floats, groups: Labels, tokens: pl.DataFrame, unknown: int, read: Read) -> dict[str, Any]:
     """What `unlike` needs, as plain lists. vectors: (notes, size); groups: the class that each is given, (notes,).
 
     tokens: `note_id`, `patient_id` and `input_ids`, a note or a window of one a row. unknown: the id of the unknown token. Kept
-    are the groups' mean vectors, and the tokens that the notes of ten patients hold: rarer ones could point at persons.
+    are the groups' mean vectors, the tokens that the notes of ten patients hold (rarer ones could point at persons), and the
+    languages of the notes.
     """
     known, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     sums = np.zeros((len(known), vectors.shape[1]))
     np.add.at(sums, codes, vectors)
     held = tokens.select("patient_id", "input_ids").explode("input_ids").unique().group_by("input_ids").len()
+    texts = _texts(tokens, read)
     familiar: dict[str, Any] = {
+        "languages": languages(texts),
         "means": np.round(sums / sizes[:, None], DIGITS).tolist(),
         "common": sorted(held.filter(pl.col("len") >= SMALLEST_GROUP)["input_ids"].to_list()),
     }
     away = _away(familiar, vectors)
     away[np.arange(len(codes)), codes] *= sizes[codes] / np.maximum(sizes[codes] - 1, 1)  # a mean without the note itself
-    lengths, *shares = _of_tokens(familiar, tokens, unknown)
-    familiar["log_length"] = round(float(np.median(np.log(lengths))), DIGITS)
-    respects = _respects(familiar, away, lengths, *shares)
+    of_tokens = _of_tokens(familiar, tokens, unknown)
+    familiar["log_length"] = round(float(np.median(np.log(of_tokens[0]))), DIGITS)
+    respects = _respects(familiar, away, of_tokens, texts)
     familiar["respects"] = {name: np.round(np.quantile(value, GRID), DIGITS).tolist() for name, value in respects.items()}
     return familiar
 
 
-def unlike(familiar: dict[str, Any], vectors: Floats, tokens: pl.DataFrame, unknown: int) -> Floats:
+def unlike(familiar: dict[str, Any], vectors: Floats, tokens: pl.DataFrame, unknown: int, read: Read) -> Floats:
     """From 0, like all others, to 1, beyond every note of validation in some respect; (notes,), in order of appearance.
 
-    1 - 4 p, at least 0, where p is the share of validation's notes that are as far, or farther, in the respect in which they
-    are fewest: four respects were looked at, and that is Bonferroni's correction for it.
+    1 - 5 p, at least 0, where p is the share of validation's notes that are as far, or farther, in the respect in which they
+    are fewest: five respects were looked at, and that is Bonferroni's correction for it.
     """
-    found = _respects(familiar, _away(familiar, vectors), *_of_tokens(familiar, tokens, unknown))
+    away, of_tokens = _away(familiar, vectors), _of_tokens(familiar, tokens, unknown)
+    found = _respects(familiar, away, of_tokens, _texts(tokens, read))
     beyond = [
         np.searchsorted(familiar["respects"][name], np.round(value, DIGITS), side="left") / len(GRID)
         for name, value in found.items()
@@ -72,6 +81,16 @@ def _of_tokens(familiar: dict[str, Any], tokens: pl.DataFrame, unknown: int) -> 
     return length, absent, rare
 
 
-def _respects(familiar: dict[str, Any], away: Floats, lengths: Floats, unknown: Floats, rare: Floats) -> dict[str, Floats]:
+def _texts(tokens: pl.DataFrame, read: Read) -> list[str]:
+    """Of each note the text that the model reads, window after window."""
+    notes = tokens.group_by("note_id", maintain_order=True).agg(pl.col("input_ids").explode())
+    return [read(ids) for ids in notes["input_ids"].to_list()]
+
+
+def _respects(
+    familiar: dict[str, Any], away: Floats, of_tokens: tuple[Floats, Floats, Floats], texts: list[str]
+) -> dict[str, Floats]:
+    lengths, unknown, rare = of_tokens
     far_in_length = np.abs(np.log(lengths) - familiar["log_length"])
-    return {"vector": away.min(axis=1), "length": far_in_length, "unknown": unknown, "rare": rare}
+    found = {"vector": away.min(axis=1), "length": far_in_length, "unknown": unknown, "rare": rare}
+    return found | {"language": foreign(texts, familiar["languages"])}

@@ -98,14 +98,25 @@ WRITTEN_OTHERWISE = {
     "reordered": "In another order",
     "lower_case": "Without capitals",
     "negations": "Negations turned round: the truth may be another",
+    "another_site": "At the site furthest behind all others",
 }
 """What metrics/probe.json calls perturbations, with their names on a page."""
-LOST = {"drop": "Macro F1 lost on the same notes", "changed_share": "Share of answers that become other ones"}
+LOST = {
+    "macro_f1": "Macro F1 lost on the same notes",
+    "token_f1": "Token F1 lost on the same notes",
+    "log_likelihood": "Nats a token by which recorded responses get less likely",
+}
+"""What it says of a drop, by the figure that drops."""
+CHANGED = "Share of answers that become other ones"
 GIVEN_AWAY = {
     "Training patients told from others by the loss": ("membership", {"auc": "Area under the ROC curve; 0.5 is a guess"}),
     "Responses completed word by word": (
         "extraction",
         {"train_share": "Of training", "test_share": "Never seen before", "difference": "The difference"},
+    ),
+    "Bits by which made-up secrets are exposed; 10 at the most, 1.4 is a guess": (
+        "exposure",
+        {"trained": "Learned in training", "unseen": "Never seen", "difference": "The difference"},
     ),
 }
 """What it says of the weights, under headings."""
@@ -247,9 +258,10 @@ def decision_rows(evaluate: Values) -> dict[str, list[dict[str, Any]]]:
 def probe_rows(probe: Values) -> dict[str, list[dict[str, Any]]]:
     """What was found by asking the model: under each heading its figures with their intervals, those that were measured."""
     kinds = probe.get("robustness", {})
+    lost = next((heading for figure, heading in LOST.items() if figure in kinds), "")
     made = {
         heading: [row for kind, label in WRITTEN_OTHERWISE.items() for row in _rows(kinds.get(kind, {}), {name: label})]
-        for name, heading in LOST.items()
+        for name, heading in {"drop": lost, "changed_share": CHANGED}.items()
     }
     made |= {heading: _rows(probe.get(part, {}), names) for heading, (part, names) in GIVEN_AWAY.items()}
     return {heading: rows for heading, rows in made.items() if rows}

@@ -1,6 +1,6 @@
 """report.html: one self-contained page, no script, no request to any network, the same bytes from the same metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,13 @@ def words(value: Any) -> str:
 
 
 def render_report(
-    facts: Facts, params: Params, samples: Sequence[dict[str, Any]] = (), weighed: Sequence[dict[str, Any]] = ()
+    facts: Facts,
+    params: Params,
+    samples: Sequence[dict[str, Any]] = (),
+    weighed: Sequence[dict[str, Any]] = (),
+    compared: Mapping[str, Any] | None = None,
 ) -> str:
-    """The page as text. samples: of `read_samples`; weighed: of `read_attributions`."""
+    """The page as text. samples: of `read_samples`; weighed: of `read_attributions`; compared: of `comparing.page`."""
     evaluate = facts["evaluate"]
     classes, subgroups = views.class_rows(evaluate), views.subgroup_rows(evaluate)
     class_axis = _axis([row.get("f1_low", row.get("f1", 1.0)) for row in classes])
@@ -103,6 +107,7 @@ def render_report(
             rival=views.rival(first, "TF-IDF"),
             generation=views.GENERATION,
             samples=samples,
+            compared=compared,
             tiles=views.tiles(evaluate),
             comparisons={name: _comparison(facts, name) for name in (first, second) if views.comparisons(evaluate, name)},
             charts=_charts(facts),

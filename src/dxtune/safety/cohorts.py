@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation import weighted
-from dxtune.evaluation.bootstrap import bootstrap
+from dxtune.evaluation.bootstrap import SEED, bootstrap
 from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows
 from dxtune.records import SMALLEST_GROUP
 
@@ -28,7 +28,7 @@ IS = " is "
 
 
 def cohorts(
-    validation: pl.DataFrame, test: pl.DataFrame, columns: Sequence[str], resamples: int, seed: int
+    validation: pl.DataFrame, test: pl.DataFrame, columns: Sequence[str], resamples: int
 ) -> tuple[dict[str, object], pl.DataFrame]:
     """Figures of the cohort that validation says is the worst, and a table of all: error, interval, gap to all other notes.
 
@@ -38,7 +38,7 @@ def cohorts(
     if min(frame["patient_id"].n_unique() for frame in (validation, test)) < SMALLEST_GROUP:
         return {"cohorts": 0}, pl.DataFrame(schema=TABLE)
     asked = answers(validation, columns, SMALLEST_GROUP)
-    grown = grow(asked, validation, seed)
+    grown = grow(asked, validation)
     rules = dict(leaves(grown.tree_, asked.columns))
     expected = {rule: float(grown.tree_.value[leaf].item()) for leaf, rule in rules.items()}
     known = answers(test, columns, 0)
@@ -47,7 +47,7 @@ def cohorts(
 
     groups = find_groups(frame, ["cohort"])
     of_groups = by_group(groups, of_rows(weighted.together({"error": weighted.mean(frame["mistake"].to_numpy())})))
-    drawn = bootstrap(of_groups, frame["patient_id"].to_numpy(), resamples, seed)
+    drawn = bootstrap(of_groups, frame["patient_id"].to_numpy(), resamples)
     _, measured = assess_groups(groups, ("error",), of_groups(np.ones((1, frame.height))), drawn)
     expects = pl.col("cohort").replace_strict(expected, return_dtype=pl.Float64).round(6).alias("validation_error")
     table = measured.rename({"value": "cohort", "figure": "error"}).with_columns(expects)
@@ -75,7 +75,7 @@ def answers(frame: pl.DataFrame, columns: Sequence[str], least: int) -> pl.DataF
     return frame.select(*known, *has)
 
 
-def grow(asked: pl.DataFrame, frame: pl.DataFrame, seed: int) -> Any:
+def grow(asked: pl.DataFrame, frame: pl.DataFrame) -> Any:
     """The regression tree of scikit-learn whose leaves tell mistakes apart best, each of at least ten patients.
 
     All notes of a patient together weigh 1, so a leaf of weight 10 has ten patients, however many notes they have.
@@ -89,7 +89,7 @@ def grow(asked: pl.DataFrame, frame: pl.DataFrame, seed: int) -> Any:
         max_depth=DEPTH,
         min_weight_fraction_leaf=SMALLEST_GROUP / patients if enough else 0.0,
         min_samples_split=2 if enough else frame.height + 1,
-        random_state=seed,
+        random_state=SEED,
     )
     return made.fit(asked.to_numpy(), frame["mistake"].to_numpy(), sample_weight=share)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from dxtune.evaluation import weighted
-from dxtune.evaluation.bootstrap import bootstrap, with_interval
+from dxtune.evaluation.bootstrap import SEED, bootstrap, with_interval
 from dxtune.evaluation.metrics import Floats
 
 SHARE = 0.2
@@ -46,12 +46,12 @@ class Attributed:
         return [number for window in self.windows for number in window["input_ids"]]
 
 
-def faithfulness(notes: Sequence[Attributed], predict: Predict, special: Sequence[int], seed: int) -> pl.DataFrame:
+def faithfulness(notes: Sequence[Attributed], predict: Predict, special: Sequence[int]) -> pl.DataFrame:
     """One row a note: how much less likely its label is without the named tokens, and with them alone; and so for random ones.
 
     The first, `comprehensiveness`, should be more than `comprehensiveness_random`, the second, `sufficiency`, less.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(SEED)
     rows: list[dict[str, Any]] = []
     for number, note in enumerate(notes):
         words = ~np.isin(note.ids, special)
@@ -74,14 +74,14 @@ def faithfulness(notes: Sequence[Attributed], predict: Predict, special: Sequenc
     return pl.DataFrame(found)
 
 
-def summary(found: pl.DataFrame, resamples: int, seed: int) -> dict[str, object]:
+def summary(found: pl.DataFrame, resamples: int) -> dict[str, object]:
     """The means of both measures, those of random tokens, and the differences, with their intervals over patients."""
     values: dict[str, Floats] = {}
     for name in MEASURES:
         own, random = (found[column].to_numpy() for column in (name, f"{name}_random"))
         values |= {name: own, f"{name}_random": random, f"{name}_difference": own - random}
     measure = weighted.together({name: weighted.mean(value) for name, value in values.items()})
-    drawn = bootstrap(measure, found["patient_id"].to_numpy(), resamples, seed)
+    drawn = bootstrap(measure, found["patient_id"].to_numpy(), resamples)
     figures: dict[str, object] = {}
     for name, value in values.items():
         figures |= with_interval(name, float(value.mean()), drawn[name])

@@ -19,6 +19,8 @@ from dxtune.params import Evaluate
 from dxtune.records import SMALLEST_GROUP
 
 SIDES = ("train", "test")
+PATIENTS = 150
+"""Of each side, at the most: more would narrow the intervals, and take longer."""
 
 
 def choose(tokens: pl.DataFrame, patients: int, seed: int) -> pl.DataFrame:
@@ -50,12 +52,26 @@ def extraction(completed: Mapping[str, pl.DataFrame], how: Evaluate) -> Figures:
     completed: of each split `patient_id` and `verbatim`. What a model never saw it can only guess, so the difference is what it
     knows by heart.
     """
-    values, seen, patients = _by_patient(completed, "verbatim")
-    share = mean(values)
+    return _beside(completed, "verbatim", ("train_share", "test_share"), how)
+
+
+def exposure(bits: Mapping[str, pl.DataFrame], how: Evaluate) -> Figures:
+    """The mean bits by which canaries that were trained on are exposed, those of others, and the difference.
+
+    bits: of `tasks.canaries.exposures`, a canary as a patient: its interval is over canaries.
+    """
+    found = _beside(bits, "exposure", ("trained", "unseen"), how)
+    return {"canaries": found.pop("train_patients")} | {key: value for key, value in found.items() if key != "test_patients"}
+
+
+def _beside(frames: Mapping[str, pl.DataFrame], column: str, names: tuple[str, str], how: Evaluate) -> Figures:
+    """The means of a column over patients of both splits, under two names, and their `difference`."""
+    values, seen, patients = _by_patient(frames, column)
+    average = mean(values)
 
     def measure(weights: Floats) -> dict[str, Floats]:
-        train, test = share(weights * seen), share(weights * ~seen)
-        return {"train_share": train, "test_share": test, "difference": train - test}
+        train, test = average(weights * seen), average(weights * ~seen)
+        return {names[0]: train, names[1]: test, "difference": train - test}
 
     return _figures(measure, seen, patients, how)
 
@@ -76,7 +92,7 @@ def _figures(measure: Measure, seen: npt.NDArray[np.bool_], patients: npt.NDArra
     found: Figures = {"train_patients": int(seen.sum()), "test_patients": int((~seen).sum())}
     if min(seen.sum(), (~seen).sum()) < SMALLEST_GROUP:
         return {"patients_below_10": 1}
-    drawn = bootstrap(measure, patients, how.bootstrap_resamples, how.seed)
+    drawn = bootstrap(measure, patients, how.bootstrap_resamples)
     for name, value in measure(np.ones((1, len(seen)))).items():
         found |= with_interval(name, float(value[0]), drawn[name])
     return found

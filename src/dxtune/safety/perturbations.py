@@ -12,6 +12,7 @@ import polars as pl
 
 from dxtune.corpus.sections import HEADERS, NAMED
 from dxtune.deid.spans import PLACEHOLDER
+from dxtune.evaluation.answers import normalise
 
 MISTYPED = 0.1
 """The share of words of four letters and more that `typos` changes."""
@@ -129,6 +130,8 @@ PERTURBATIONS: Mapping[str, Callable[[str], str]] = {
 def perturb(notes: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """By perturbation the notes that it changes, with their other texts, where there are any. Questions stay.
 
+    Where notes have an `answer`, only those that still hold it: of others nobody knows the answer.
+
     >>> list(perturb(pl.DataFrame({"text": ["a cough.", "Rest."]}))["lower_case"]["text"])
     ['rest.']
     """
@@ -136,6 +139,9 @@ def perturb(notes: pl.DataFrame) -> dict[str, pl.DataFrame]:
     for name, function in PERTURBATIONS.items():
         texts = pl.Series("text", [function(text) for text in notes["text"]], dtype=pl.String)
         some = notes.with_columns(texts).filter(texts != notes["text"])
+        if "answer" in notes.columns:
+            kept = [normalise(answer) in normalise(text) for answer, text in some.select("answer", "text").iter_rows()]
+            some = some.filter(pl.Series(kept, dtype=pl.Boolean))
         changed |= {name: some} if some.height else {}
     return changed
 

@@ -33,5 +33,7 @@ def run(params: Params, paths: Paths) -> None:
     figures, tables = find_measures(params.task).measure(notes, made, predictor.labels, predictor.settings, params)
     for name, table in tables.items():
         write_text(table.write_csv(), paths.metrics / "plots" / f"{name}.csv")
-    figures["release"] = decide(params.evaluate.gates, figures, read_json(paths.metrics / "deidentify.json"))
+    figures["release"] = decide(
+        params.evaluate.gates, figures, read_json(paths.metrics / "deidentify.json"), params.train.canaries
+    )
     write_json(figures, paths.metrics / "evaluate.json")

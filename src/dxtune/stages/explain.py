@@ -12,6 +12,7 @@ import polars as pl
 
 from dxtune.errors import DataError
 from dxtune.evaluation.assessment import Figures, tidy
+from dxtune.evaluation.bootstrap import SEED
 from dxtune.evaluation.checks import join_predictions
 from dxtune.params import Params
 from dxtune.paths import Paths
@@ -31,6 +32,8 @@ if TYPE_CHECKING:  # it loads torch
 
 STEPS, FEWER_STEPS, ONE_STEP = 20, 4, 1
 """Of the integral: for a note's attributions; for those of random weights, only ranked; for means over many notes."""
+NOTES = 16
+"""Test notes whose words are weighed, one a patient; fewer than ten give no figures. Each is read some thirty times."""
 MOST = 500
 """Test notes, the first by hash, from which the influential words of the labels are taken."""
 Tables = tuple[pl.DataFrame, pl.DataFrame]
@@ -38,8 +41,7 @@ Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 def run(params: Params, paths: Paths) -> None:
     """Writes metrics/explain.json, the tables of cohorts and words in metrics/plots, and data/attributions.parquet."""
-    seed, resamples = params.evaluate.seed, params.evaluate.bootstrap_resamples
-    prepare(params.train.threads, seed)
+    prepare(params.train.threads, SEED)
     predictor = Trained(paths.model, params.train.threads, params.train.precision)
     made = read_predictions(params, paths)
     frames = {}
@@ -47,7 +49,9 @@ def run(params: Params, paths: Paths) -> None:
         frame = join_predictions(read_corpus(paths.processed / split, processed(params.task)), made, split)
         frames[split] = frame.with_columns(pl.Series("mistake", find_measures(params.task).mistakes(frame, predictor.settings)))
 
-    figures, table = cohorts(frames["validation"], frames["test"], params.collect.subgroup_columns, resamples, seed)
+    figures, table = cohorts(
+        frames["validation"], frames["test"], params.collect.subgroup_columns, params.evaluate.bootstrap_resamples
+    )
     attributions, words = pl.DataFrame(schema=ATTRIBUTIONS), pl.DataFrame(schema=TABLE)
     if params.task in LABEL_IDS:
         rows = read_corpus(paths.tokens / "test", tokens(params.task))
@@ -73,14 +77,17 @@ def weigh(predictor: Trained, test: pl.DataFrame, rows: pl.DataFrame, params: Pa
     test: notes with their predictions. rows: their tokens. Which notes: the first by the hash of their id, one a patient.
     """
     from dxtune.safety import attribution
+    from dxtune.tasks.encoder import hold_in_bf16
 
-    seed, tokenizer, settings = params.evaluate.seed, predictor.tokenizer, predictor.settings
+    tokenizer, settings = predictor.tokenizer, predictor.settings
     special = attribution.special_ids(tokenizer, settings["unk_token_id"])
     windows = {str(note): frame.to_dicts() for (note,), frame in rows.partition_by("note_id", as_dict=True).items()}
     by_hash = test[np.argsort([sha256(note.encode()).hexdigest() for note in test["note_id"]], kind="stable")]
-    chosen = by_hash.unique("patient_id", keep="first", maintain_order=True).head(params.explain.notes)
+    chosen = by_hash.unique("patient_id", keep="first", maintain_order=True).head(NOTES)
 
     def attributor(model: "NoteModel") -> "Attributor":
+        if predictor.bf16:
+            hold_in_bf16(model)
         return attribution.Attributor(model, settings["pad_token_id"], special, predictor.bf16)
 
     own = attributor(predictor.model)
@@ -89,11 +96,11 @@ def weigh(predictor: Trained, test: pl.DataFrame, rows: pl.DataFrame, params: Pa
     if len(notes) >= SMALLEST_GROUP:
         errors = [attribution.completeness_error(note.scores, own.change(note.windows, note.label)) for note in notes]
         figures = {"notes": len(notes), "completeness_error": float(np.mean(errors)), "completeness_error_max": max(errors)}
-        found = faithfulness.faithfulness(notes, predictor.predictions, special, seed)
-        figures |= faithfulness.summary(found, params.evaluate.bootstrap_resamples, seed)
+        found = faithfulness.faithfulness(notes, predictor.predictions, special)
+        figures |= faithfulness.summary(found, params.evaluate.bootstrap_resamples)
         for name, head_alone in (("random_head", True), ("random_model", False)):
-            other = attributor(attribution.randomised(predictor.model, seed, head_alone))
-            others = [other.scores(note.windows, note.label, attribution.integral(FEWER_STEPS)) for note in notes]
+            other = attributor(attribution.randomised(predictor.model, head_alone))
+            others = other.each([(note.windows, note.label) for note in notes], attribution.integral(FEWER_STEPS))
             figures[f"{name}_correlation"] = faithfulness.agreement(notes, others, special)
 
     may_show = params.collect.source == "synthetic" or params.explain.show_text
@@ -123,6 +130,7 @@ def attributed(
     attributor: "Attributor", notes: pl.DataFrame, windows: Mapping[str, Windows], points: "Points"
 ) -> Iterator[Attributed]:
     """Each note with what its tokens add to the logit of its likeliest label, in order."""
-    for note, patient, probabilities in notes.select("note_id", "patient_id", "probabilities").iter_rows():
-        label = int(np.argmax(probabilities))
-        yield Attributed(note, patient, label, windows[note], attributor.scores(windows[note], label, points))
+    rows = list(notes.select("note_id", "patient_id", pl.col("probabilities").list.arg_max().cast(pl.Int64)).iter_rows())
+    each = attributor.each([(windows[note], label) for note, _, label in rows], points)
+    for (note, patient, label), scores in zip(rows, each, strict=True):
+        yield Attributed(note, patient, label, windows[note], scores)

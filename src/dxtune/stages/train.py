@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from dxtune import fingerprints
 from dxtune.params import Params
 from dxtune.paths import Paths
@@ -41,11 +43,7 @@ def run(params: Params, paths: Paths) -> None:
     base = find_base_model(params.model)
     precision = resolve_precision(params.train.precision)
     labels: list[str] = read_json(paths.tokens / "labels.json")
-    columns = tokens(params.task)
-    train, validation = (read_corpus(paths.tokens / name, columns) for name in ("train", "validation"))
-
-    if params.train.packing:
-        train = task.pack(train, params.tokenize.max_tokens)
+    train, validation = _splits(params, paths)
     model = task.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
         use_fast_attention(model.encoder)
@@ -68,13 +66,15 @@ def run(params: Params, paths: Paths) -> None:
 
     words.widen(model.encoder)
     model.encoder = merge(model.encoder)
+    model.tokenizer = load_tokenizer(paths.tokens / "tokenizer")
     source = provenance(params, base, paths.tokens, labels)
-    settings = source | _described(params, paths, pad_id, precision, {*train.columns} - {*columns})
+    settings = source | _described(params, paths, pad_id, precision, model.tokenizer, {*train.columns} - {*tokens(params.task)})
     settings |= learned | task.fit(model.eval(), validation, settings, precision == "bf16")
     with _replacing(paths.model, paths.tokens / "tokenizer") as folder:
         task.save(model, folder, labels, settings)
 
     facts = {name: source[name] for name in TOLD} | {"precision": precision, "pooling": model.pooling}
+    facts |= {"canaries": params.train.canaries} if params.train.canaries else {}
     facts["parameters"] = sum(each.numel() for each in model.parameters())
     if read.height:
         facts["domain_adaptation_loss"] = read["loss"][-1]
@@ -82,6 +82,20 @@ def run(params: Params, paths: Paths) -> None:
     for name, curve in (("domain_adaptation", read), ("loss", fitted.loss), ("validation", fitted.validation)):
         write_text(curve.write_csv(), paths.metrics / "plots" / f"{name}.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _splits(params: Params, paths: Paths) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What training learns from, with canaries among it and packed where params say so; and validation."""
+    columns = tokens(params.task)
+    train, validation = (read_corpus(paths.tokens / name, columns) for name in ("train", "validation"))
+    if params.train.canaries:
+        from dxtune.tasks.canaries import rows
+
+        tokenizer = load_tokenizer(paths.tokens / "tokenizer").to_str()
+        train = pl.concat([train, rows(params.train.canaries, tokenizer, params.tokenize.max_tokens).select(train.columns)])
+    if params.train.packing:
+        train = find_task(params.task).pack(train, params.tokenize.max_tokens)
+    return train, validation
 
 
 @contextmanager
@@ -95,10 +109,10 @@ def _replacing(folder: Path, tokenizer: Path) -> Iterator[Path]:
     aside.rename(folder)
 
 
-def _described(params: Params, paths: Paths, pad_id: int, precision: str, extra: set[str]) -> dict[str, Any]:
+def _described(params: Params, paths: Paths, pad_id: int, precision: str, tokenizer: Any, extra: set[str]) -> dict[str, Any]:
     """What goes with the model so that it reads a note as training did. extra: columns of tokens that not every task has."""
     tokenized = params.tokenize.model_dump(include={"max_tokens", "long_notes", "stride"})
-    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(paths.tokens / "tokenizer"))}
+    ids = {"pad_token_id": pad_id, "unk_token_id": unknown_id(tokenizer)}
     return {
         **tokenized,
         **ids,

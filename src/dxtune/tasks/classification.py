@@ -103,7 +103,7 @@ def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf
     """`temperature`: what logits are divided by, the best on validation; `familiar`: what its notes are like."""
     truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
     _, logits, vectors = encoder.by_note(model, validation, settings, bf16)
-    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"])
+    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"], model.tokenizer.decode)
     return {"temperature": fit_temperature(truth, logits), "familiar": familiar}
 
 
@@ -111,7 +111,7 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
     names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
     probabilities = pl.Series("probabilities", softmax(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
-    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], model.tokenizer.decode)
     return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 

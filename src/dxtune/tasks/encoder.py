@@ -49,6 +49,7 @@ class NoteModel(nn.Module):
         nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
         nn.init.zeros_(self.head.bias)
         self.weights: nn.Linear | None = None
+        self.tokenizer: Any = None  # of a model that answers: the language of a note is told by its text
 
     def weigh_windows(self) -> None:
         """Makes a note's answer a weighted mean of its windows' logits: each label has weights of its own, at first equal ones.
@@ -145,8 +146,8 @@ def in_batches(
             yield numbers, function(**batch).double().numpy()
 
 
-def batches(lengths: list[int]) -> Iterator[list[int]]:
-    """The numbers of rows so long, shortest first, in groups of up to BATCH_TOKENS with padding; a longer row is alone.
+def batches(lengths: list[int], most: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """The numbers of rows so long, shortest first, in groups of up to `most` tokens with padding; a longer row is alone.
 
     >>> list(batches([5000, 10, 4000]))
     [[1, 2], [0]]
@@ -155,7 +156,7 @@ def batches(lengths: list[int]) -> Iterator[list[int]]:
     start = 0
     while start < len(order):
         end = start + 1
-        while end < len(order) and (end + 1 - start) * lengths[order[end]] <= BATCH_TOKENS:
+        while end < len(order) and (end + 1 - start) * lengths[order[end]] <= most:
             end += 1
         yield order[start:end]
         start = end
@@ -188,6 +189,13 @@ def by_note(
     made, vectors = np.split(values, [outputs if model.weights is None else 2 * outputs], axis=1)
     notes, logits = mean_by_note(tokens["note_id"], made[:, :outputs], None if model.weights is None else made[:, outputs:])
     return notes, logits, mean_by_note(tokens["note_id"], vectors)[1]
+
+
+def hold_in_bf16(model: nn.Module) -> None:
+    """Turns the weights of all linear maps into bf16 once: autocast would do so again for every batch, to the same numbers."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.to(torch.bfloat16)
 
 
 def pooling_of(folder: Path) -> str:

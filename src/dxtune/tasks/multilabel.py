@@ -108,7 +108,7 @@ def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf
     truth = multi_hot(ids, logits.shape[1])
     temperature = fit_temperature(truth, logits)
     thresholds = fit_thresholds(truth, expit(logits / temperature)).tolist()
-    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"])
+    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"], model.tokenizer.decode)
     return {"temperature": temperature, "thresholds": thresholds, "familiar": familiar}
 
 
@@ -116,7 +116,7 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
     names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
     probabilities = pl.Series("probabilities", expit(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
-    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"])
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], model.tokenizer.decode)
     return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 

@@ -55,7 +55,7 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
     def everything(weights: Floats) -> dict[str, Floats]:
         return {**alone(weights), **of_groups(weights)}
 
-    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples, settings.seed)
+    drawn = bootstrap(everything, test["patient_id"].to_numpy(), settings.bootstrap_resamples)
     once = np.ones((1, test.height))
     figures = {name: with_interval(name, float(value[0]), drawn[name]) for name, value in alone(once).items()}
     of_subgroups, table = assess_groups(groups, SUBGROUPS, of_groups(once), drawn)

@@ -46,6 +46,7 @@ def merge(model: Any) -> Any:
 def lora_config(model: Any, settings: Model) -> Any:
     """peft's LoraConfig for a model: every linear map inside the layers, attention and feed-forward alike.
 
+    The scale of what is added, alpha / rank, is 2, the usual one, whatever the rank.
     Source: Dettmers et al., QLoRA (NeurIPS 2023): adapters in all linear layers are needed to match full fine-tuning.
     """
     from peft import LoraConfig
@@ -54,7 +55,7 @@ def lora_config(model: Any, settings: Model) -> Any:
     targets = [f"{name}.{inner}" for inner, module in layers.named_modules() if isinstance(module, nn.Linear)]
     if not targets:
         raise ModelError("model.method = lora: expected nn.Linear in the model's layers, found none: set model.method: full")
-    return LoraConfig(r=settings.lora_rank, lora_alpha=settings.lora_alpha, target_modules=targets, bias="none")
+    return LoraConfig(r=settings.lora_rank, lora_alpha=2 * settings.lora_rank, target_modules=targets, bias="none")
 
 
 def stack(model: Any) -> tuple[str, nn.ModuleList]:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.evaluation.metrics import Floats
-from dxtune.evaluation.multilabel import multi_hot
+from dxtune.evaluation.multilabel import f1_of_notes, multi_hot
 from dxtune.evaluation.multilabel_assessment import measured
 from dxtune.params import Params
 
@@ -24,6 +24,4 @@ def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
     frame: of `join_predictions`.
     """
     given = np.array(frame["probabilities"].to_list()) >= np.array(settings["thresholds"])
-    truth = multi_hot(frame["label_ids"], given.shape[1]).astype(bool)
-    all_of_both = given.sum(axis=1) + truth.sum(axis=1)
-    return np.where(all_of_both > 0, 1 - 2 * (given & truth).sum(axis=1) / np.maximum(all_of_both, 1), 0.0)
+    return 1 - f1_of_notes(multi_hot(frame["label_ids"], given.shape[1]), given)
