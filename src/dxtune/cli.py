@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from dxtune import workspace
-from dxtune.errors import DxtuneError
+from dxtune.errors import DxtuneError, unexpected
 
 app = typer.Typer(
     help="Fine-tune an open language model for diagnosis from clinical text. The pipeline itself is run by: dvc repro",
@@ -258,11 +258,16 @@ def params_apply(
 
 
 def main() -> NoReturn:
-    """Runs the command: exit code 0, 1 on a DxtuneError (its message on stderr), 2 on wrong usage."""
-    workspace.enter()
+    """Runs the command: exit code 0, 1 on an error (DxtuneError: its message on stderr; others: where), 2 on wrong usage."""
     try:
+        workspace.enter()
         app()
+    except SystemExit:
+        raise
     except DxtuneError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(1)
+    except BaseException as error:  # a panic of polars is no Exception
+        typer.echo(unexpected(error), err=True)
         sys.exit(1)
     sys.exit(0)

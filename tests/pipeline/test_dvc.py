@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import crash_drill
 from tests.pipeline.conftest import Project, set_param, stages_run
 
 PIPELINE = ["collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report"]
@@ -149,6 +150,11 @@ def test_forced_rebuild_gives_the_same_lock(project: Project) -> None:
     before = project.bytes_of("dvc.lock")
     assert project.repro("--force") == ["fingerprint", *PIPELINE]
     assert project.bytes_of("dvc.lock") == before
+
+
+def test_a_rebuild_from_nothing_that_is_killed_again_and_again_gives_the_same_lock(project: Project) -> None:
+    expected = project.bytes_of("dvc.lock")["dvc.lock"]
+    assert crash_drill.kills(project, expected, seconds=10, count=4).well
 
 
 def test_experiment_gets_the_float_to_the_optimiser(project: Project) -> None:

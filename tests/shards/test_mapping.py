@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dxtune.errors import DataError, ParamsError
+from dxtune.errors import DataError, DxtuneError, ParamsError
 from dxtune.params import Data
 from dxtune.shards import cache, map_shards, read_corpus, shards_of, write_corpus
 from tests.conftest import ROOT
@@ -105,6 +106,16 @@ def test_an_error_is_raised_as_it_is_and_leaves_the_target(tmp_path: Path, engin
         )
     assert str(caught.value) == "row 1: expected no 4, found one: take it out"
     assert [path.name for path in (tmp_path / "doubled").iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("engine", [TWO, pytest.param(RAY, marks=needs_ray)], ids=["processes", "ray"])
+def test_of_another_exception_the_place_leaves_the_worker_and_no_message(tmp_path: Path, engine: Data) -> None:
+    write(tmp_path, 12)
+    data = {"data": engine, "cache_folder": tmp_path / "cache"}
+    with pytest.raises(DxtuneError) as caught:
+        map_shards(work.stumble, tmp_path / "source", {"doubled": tmp_path / "doubled"}, stage="test", settings={}, **data)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "unexpected KeyError" in told and "in stumble" in told and "x is [" not in told
 
 
 def test_a_killed_process_stops_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ def refuse(frame: pl.DataFrame) -> Result:
     return Result({"doubled": frame}, {})
 
 
+def stumble(frame: pl.DataFrame) -> Result:
+    """Raises what nobody expects, with the frame's content in its message."""
+    raise KeyError(f"x is {frame['x'].to_list()}")
+
+
 def die_once(log: str, frame: pl.DataFrame) -> Result:
     """Kills its own process the first time that it sees the shard that holds 4."""
     if 4 in frame["x"] and not Path(f"{log}.died").exists():

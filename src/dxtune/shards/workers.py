@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from dxtune.errors import DataError, ParamsError
+from dxtune.errors import DataError, DxtuneError, ParamsError, unexpected
 
 Job = tuple[int, tuple[Any, ...]]
 """A job's number, and the arguments of its call."""
@@ -21,7 +21,8 @@ IN_FLIGHT = 2
 def call_all(fn: Callable[..., Any], jobs: Iterable[Job], workers: int) -> Iterator[tuple[int, Any]]:
     """The number and the value of each call, as they are done. fn and arguments must be picklable if workers > 1.
 
-    An exception of a call is raised here, and nothing more is started. Raises DataError where a process was killed.
+    A DxtuneError of a call is raised here, and nothing more is started; in the place of another exception that a process
+    raised, one that says where. Raises DataError where a process was killed.
     """
     jobs = iter(jobs)
     first = list(itertools.islice(jobs, 2))
@@ -73,7 +74,7 @@ def _leave_with_parent() -> None:
 
 
 def _call(arguments: tuple[Any, ...]) -> Any:
-    return _function(*arguments)
+    return _call_with(_function, arguments)
 
 
 def call_all_on_ray(
@@ -138,4 +139,10 @@ def _finished_on_ray(waiting: dict[Any, int]) -> Iterator[tuple[int, Any]]:
 
 
 def _call_with(fn: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return fn(*arguments)
+    """The value of a call. Of what it raises without purpose only the place goes on: Ray and pools may log the message."""
+    try:
+        return fn(*arguments)
+    except DxtuneError:
+        raise
+    except Exception as error:
+        raise DxtuneError(unexpected(error)) from None
