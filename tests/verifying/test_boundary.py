@@ -5,6 +5,7 @@ import pytest
 from dxtune.verifying.boundary import is_sure, looks_like_phi, raw_stays
 from dxtune.verifying.project import Project as Checked
 from dxtune.verifying.remotes import remotes
+from tests.conftest import ROOT
 from tests.verifying.conftest import Project
 
 NOTE = "Seen today.\nMRN 204117, SSN 219-09-9999, call 617-555-0142 or ann.foley@clinic.org.\n"
@@ -47,6 +48,11 @@ def test_what_is_no_text_must_be_vouched_for_in_the_index(project: Project) -> N
     project.run("git", "add", ".gitattributes")
     outcome = looks_like_phi(Checked())
     assert outcome.status == "ok" and "2 vouched for" in outcome.note
+
+
+def test_this_repository_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert looks_like_phi(Checked()).findings == []
 
 
 def test_phone_numbers_and_social_security_numbers_have_a_form() -> None:
