@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -94,7 +93,7 @@ def check_probe(probed: dict[str, Any], test: dict[str, Any], task: str) -> None
     worth, typos = probed["robustness"], probed["robustness"]["typos"]
     if task == "generation":
         assert probed["exposure"]["canaries"] == 12 and 0 <= probed["exposure"]["unseen"] <= 10
-        assert np.exp(-worth[figure]) == pytest.approx(test["perplexity"], rel=0.2), "by note there, by token here"
+        assert worth[f"{figure}_low"] <= worth[figure] <= worth[f"{figure}_high"] < 0 and "changed_share" not in typos
     else:
         ends = (figure, f"{figure}_low", f"{figure}_high")
         assert [worth[name] for name in ends] == pytest.approx([test[name] for name in ends], abs=1e-6)

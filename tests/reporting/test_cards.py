@@ -25,6 +25,18 @@ def test_metadata_of_the_model_card(metrics: Path, params: Params) -> None:
     assert "Not a medical device" in card.text
 
 
+def test_the_hub_reads_the_metadata_and_writes_the_same_card_again(metrics: Path, params: Params) -> None:
+    """What the Hub's own check asks for besides needs a network: `ModelCard.validate` sends the card there."""
+    text = render_model_card(read_facts(metrics), params)
+    card = ModelCard(text)  # raises where the metadata or the results do not parse
+    assert str(card) == text
+    data = card.data.to_dict()
+    assert set(data) == {"language", "library_name", "pipeline_tag", "tags", "model-index"}
+    (index,) = data["model-index"]
+    assert index["name"] == params.report.title and len(index["results"]) == 1
+    assert all(isinstance(each["value"], float) for each in index["results"][0]["metrics"])
+
+
 def test_the_model_card_says_whether_the_model_is_released_and_why_not(metrics: Path, params: Params) -> None:
     text = render_model_card(read_facts(metrics), params)
     assert (
