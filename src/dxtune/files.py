@@ -1,6 +1,7 @@
 """Single files, written aside and renamed: nobody sees a part of one."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,16 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         raise DataError(f"{path}: expected a JSON file, found none: run dvc repro (or dvc pull) first") from None
+
+
+def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested names, under names with points.
+
+    >>> list(leaves({"test": {"macro_f1": 0.5}, "notes": 3}))
+    [('test.macro_f1', 0.5), ('notes', 3)]
+    """
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,11 +1,13 @@
 """dvc.lock, metrics and outputs: what is told of each way in which they can be wrong."""
 
+import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 
 import pytest
 
-from dxtune.verifying.locked import committed, outputs, up_to_date
+from dxtune.verifying.locked import committed, fingerprint, outputs, up_to_date
 from dxtune.verifying.project import Project as Checked
 from tests.verifying.conftest import Project
 
@@ -53,6 +55,21 @@ def test_a_stage_that_read_what_no_stage_wrote_is_found(project: Project) -> Non
     project.write("dvc.lock", head + train + tail.replace(md5, "0" * 32, 1))
     shutil.rmtree(project.root / "data/deidentified")
     assert any("which stage deidentify wrote" in finding for finding in found(project, up_to_date))
+
+
+def test_other_code_and_packages_than_those_that_ran_are_named(project: Project) -> None:
+    assert found(project, fingerprint) == []
+    file = project.root / "locks/fingerprint.json"
+    recorded = json.loads(file.read_text())
+    recorded["code"]["train"], recorded["packages"]["evaluate"]["numpy"] = "0" * 40, "1.0"
+    file.write_text(json.dumps(recorded))
+    code, numpy = found(project, fingerprint)
+    assert code.startswith(f"locks/fingerprint.json: code.train: expected {'0' * 40}, found ")
+    assert numpy.startswith(
+        f"locks/fingerprint.json: packages.evaluate.numpy: expected 1.0, found {version('numpy')}: make setup"
+    )
+    file.unlink()
+    assert len(found(project, fingerprint)) > 20, "nothing was recorded"
 
 
 def test_metrics_that_were_not_committed_with_their_lock(project: Project) -> None:

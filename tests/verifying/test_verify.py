@@ -5,7 +5,8 @@ import stat
 
 from tests.verifying.conftest import Project
 
-CHECKS = ["lock", "in git", "outputs", "gates", "raw notes", "identifiers", "remotes", "base model", "numbers", "packages"]
+CHECKS = ["lock", "fingerprint", "in git", "outputs", "gates"]
+CHECKS += ["raw notes", "identifiers", "remotes", "base model", "numbers", "packages"]
 
 
 def test_a_line_a_check_and_exit_code_0(project: Project) -> None:

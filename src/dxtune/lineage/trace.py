@@ -8,12 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dxtune.errors import DataError
+from dxtune.files import leaves, read_json
+from dxtune.fingerprints import RECORD
 from dxtune.lock import LOCK, Stages, read_stages
 from dxtune.paths import Paths
 from dxtune.reporting.facts import source_rows
-from dxtune.shards import read_json
-
-FINGERPRINT = "locks/fingerprint.json"
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,8 @@ def _step(stage: str, stages: Stages, made: Mapping[str, str]) -> Step:
     entry = stages[stage]
     settings: dict[str, Any] = {}
     for file, values in entry.get("params", {}).items():
-        settings |= values if file != FINGERPRINT else {}
-    used: Mapping[str, Any] = entry.get("params", {}).get(FINGERPRINT, {})
+        settings |= values if file != RECORD else {}
+    used: Mapping[str, Any] = entry.get("params", {}).get(RECORD, {})
     packages = [value for value in used.values() if isinstance(value, Mapping)]
     return Step(
         stage,
@@ -144,24 +143,11 @@ def _state(output: str) -> str:
 
 def _metric(file: Path, name: str) -> Any:
     """The value of a metric. Raises DataError where the file has none of that name."""
-    found = dict(_leaves(read_json(file)))
+    found = dict(leaves(read_json(file)))
     if name not in found:
         near = difflib.get_close_matches(name, found, 3, 0.4) or sorted(found)[:3]
         raise DataError(f"{file}: expected a metric, found {name!r}: for example {', '.join(near)}")
     return found[name]
-
-
-def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested names, under names with points.
-
-    >>> list(_leaves({"test": {"macro_f1": 0.5}, "notes": 3}))
-    [('test.macro_f1', 0.5), ('notes', 3)]
-    """
-    for key, value in values.items() if isinstance(values, dict) else ():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _commit() -> str | None:

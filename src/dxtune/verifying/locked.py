@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from dxtune import fingerprints
+from dxtune.files import leaves, read_json
+from dxtune.paths import Paths
 from dxtune.verifying.outcome import Finding, Outcome
 from dxtune.verifying.project import Project
 
@@ -62,6 +65,21 @@ def _broken_chain(project: Project) -> Iterator[Finding]:
                     found,
                     f"dvc repro {stage.addressing}",
                 )
+
+
+def fingerprint(project: Project) -> Outcome:
+    """Whether the code, packages and named files that stages would run with now are those in locks/fingerprint.json."""
+    file = project.root / fingerprints.RECORD
+    recorded = dict(leaves(read_json(file))) if file.is_file() else {}
+    now = dict(leaves(fingerprints.record(project.params, Paths(project.root))))
+    remedy = "make setup, where it is a package of another version; else run dvc repro, and commit"
+    return Outcome(
+        [
+            Finding(f"{fingerprints.RECORD}: {name}", str(recorded.get(name)), str(now.get(name)), remedy)
+            for name in sorted(recorded.keys() | now.keys())
+            if recorded.get(name) != now.get(name)
+        ]
+    )
 
 
 def committed(project: Project) -> Outcome:

@@ -1,10 +1,9 @@
-"""What the run was worth: release gates, finite figures, a base model that cannot move, packages of the recorded versions."""
+"""What the run was worth: release gates, finite figures, a base model that cannot move, packages as they are pinned."""
 
 import csv
 import io
 import math
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +15,6 @@ from dxtune.verifying.outcome import Finding, Outcome
 from dxtune.verifying.project import Project
 
 REQUIREMENTS = "requirements.lock"
-FINGERPRINT = "locks/fingerprint.json"
 
 
 def gates(project: Project, required: bool) -> Outcome:
@@ -88,28 +86,13 @@ def base_model(project: Project) -> Outcome:
 
 
 def packages(project: Project) -> Outcome:
-    """Whether the packages installed here are those that the run recorded, and those that requirements.lock pins."""
-    recorded, where = _recorded(project)
+    """Whether the packages installed here are those that requirements.lock pins; what extras need may be absent."""
     findings = [
-        Finding(f"{where}: {name}", wanted, found, "make setup; or dvc repro, if the new version is meant")
-        for name, wanted, found in _others(recorded)
-    ]
-    findings += [
         Finding(f"{REQUIREMENTS}: {name}", wanted, found, "make setup; or make lock, if the new version is meant")
-        for name, wanted, found in _others(_pinned(project))
-        if found != "none"  # what an extra alone needs
+        for name, wanted in _pinned(project).items()
+        if (found := _installed(name)) not in (None, wanted.partition("+")[0])
     ]
-    return Outcome(findings, note=f"as {where} and {REQUIREMENTS} say")
-
-
-def _recorded(project: Project) -> tuple[dict[str, str], str]:
-    """The versions that stages used, and the file that says so."""
-    if (file := project.root / FINGERPRINT).is_file():
-        stages = read_json(file).get("packages", {})
-        return {name: version or "none" for used in stages.values() for name, version in used.items()}, FINGERPRINT
-    trained = Paths(project.root).metrics / "train.json"
-    versions = read_json(trained).get("versions", {}) if trained.is_file() else {}
-    return versions, _name(project, trained)
+    return Outcome(findings, note=f"as {REQUIREMENTS} says")
 
 
 def _pinned(project: Project) -> dict[str, str]:
@@ -118,22 +101,12 @@ def _pinned(project: Project) -> dict[str, str]:
     return dict(line.split("==", 1) for line in lines if "==" in line and not line.startswith("#"))
 
 
-def _others(wanted: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Name, version wanted and version found of packages that have another one; a mark of the build such as +cpu is none."""
-    for name, expected in wanted.items():
-        found = _installed(name)
-        if found.partition("+")[0] != expected.partition("+")[0]:
-            yield name, expected, found
-
-
-def _installed(name: str) -> str:
-    """The version of a package, or of Python itself; none where there is none."""
-    if name == "python":
-        return f"{sys.version_info.major}.{sys.version_info.minor}"
+def _installed(name: str) -> str | None:
+    """The version of a package without the mark of a build such as +cpu, None where there is none."""
     try:
-        return version(name)
+        return version(name).partition("+")[0]
     except PackageNotFoundError:
-        return "none"
+        return None
 
 
 def _name(project: Project, file: Path) -> str:

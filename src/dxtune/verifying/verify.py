@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from dxtune.verifying.boundary import looks_like_phi, raw_stays, staged
-from dxtune.verifying.locked import committed, outputs, up_to_date
+from dxtune.verifying.locked import committed, fingerprint, outputs, up_to_date
 from dxtune.verifying.outcome import Finding, Outcome
 from dxtune.verifying.project import Project
 from dxtune.verifying.remotes import remotes
@@ -19,6 +19,7 @@ def verify(require_gates: bool = False, again: bool = False) -> Outcomes:
     """The outcome of each check of the project in this folder, by name. again: also build it a second time."""
     checks: dict[str, Callable[[Project], Outcome]] = {
         "lock": up_to_date,
+        "fingerprint": fingerprint,
         "in git": committed,
         "outputs": outputs,
         "gates": partial(gates, required=require_gates),
