@@ -67,7 +67,7 @@ def test_imports_count_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_a_name_that_a_package_hands_on_is_of_the_module_that_defines_it() -> None:
     used = modules("dxtune.stages.evaluate")
-    assert {name for name in used if name.startswith("dxtune.shards")} == {"dxtune.shards.corpus"}
+    assert {name for name in used if name.startswith("dxtune.shards")} == {"dxtune.shards.corpus", "dxtune.shards.result"}
     assert "dxtune.files" in used, "read_json is from there"
     assert {"dxtune.shards", "dxtune.shards.mapping", "dxtune.shards.corpus"} <= modules("dxtune.stages.preprocess").keys()
 
@@ -80,7 +80,7 @@ def test_who_imports_a_function_that_chooses_modules_uses_what_it_gives() -> Non
 
 def test_data_files_count_where_they_are_named_in_code_or_in_one_another() -> None:
     names = [path.name for path in data_files(modules("dxtune.stages.report"))]
-    assert names == ["data_card.md", "model_card.md", "report.html", "style.html", "why.html"]
+    assert names == ["compared.html", "data_card.md", "model_card.md", "report.html", "style.html", "why.html"]
     assert [path.name for path in data_files(modules("dxtune.deid.shard"))] == ["lexicon.tsv.xz", "scorer.npz"]
     assert data_files(modules("dxtune.safety.perturbations")) == []
 

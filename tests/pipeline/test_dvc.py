@@ -80,8 +80,9 @@ def test_another_release_of_torch_reruns_what_computes_with_it(project: Project)
     found = project.root / f"src/torch-{release}.dist-info"  # where packages are looked for first
     found.mkdir()
     (found / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {release}\n")
-    assert project.repro() == ["fingerprint", "train", "evaluate", "probe", "explain", "report"]
+    project.repro("fingerprint")
     assert release in project.run("git", "diff", "locks/fingerprint.json")
+    assert project.repro("--dry") == ["fingerprint", "train", "evaluate", "probe", "explain"]
 
 
 def preprocess_while(project: Project, change: Callable[[], None]) -> tuple[int, str]:
@@ -144,12 +145,6 @@ def test_learning_rate_reruns_training_and_what_follows(project: Project) -> Non
 def test_evaluation_setting_does_not_retrain(project: Project) -> None:
     set_param(project.root, "evaluate", "gates", "{}")
     assert project.repro() == ["fingerprint", "evaluate", "report"], "the predictions are the same"
-
-
-def test_forced_rebuild_gives_the_same_lock(project: Project) -> None:
-    before = project.bytes_of("dvc.lock")
-    assert project.repro("--force") == ["fingerprint", *PIPELINE]
-    assert project.bytes_of("dvc.lock") == before
 
 
 def test_a_rebuild_from_nothing_that_is_killed_again_and_again_gives_the_same_lock(project: Project) -> None:

@@ -59,7 +59,6 @@ SETTINGS = {
     **SMALL,
     "data": {"workers": 2},
     "tokenize": {"max_tokens": 64, "max_truncated_share": 1.0},
-    "explain": {"notes": 10},
 }
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 

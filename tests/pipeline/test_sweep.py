@@ -72,7 +72,7 @@ def test_a_trial_is_an_experiment_and_a_stopped_sweep_goes_on(tokenized: Project
     assert (tokenized.root / "models/final/model.safetensors").is_file()
     unknown = tokenized.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/sweep-000").strip()
     tokenized.run("git", "update-ref", unknown.replace("sweep-000", "other-000"), unknown)
-    assert tokenized.repro("--dry", "evaluate") == ["evaluate"], "the test split is read now, and not before"
+    assert tokenized.repro("--dry", "evaluate") == ["fingerprint", "evaluate"], "the test split is read now, and not before"
     tokenized.run("git", "reset", "--quiet", "--hard")
     said = tokenized.run(*sweep("--trials", "1", "--name", "other"), code=1)
     assert "there is an experiment other-000 of an earlier sweep" in said and "dvc exp remove other-000" in said

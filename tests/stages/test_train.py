@@ -46,6 +46,18 @@ def project(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
+def ready(project: Path, settings: dict[str, Any]) -> list[str]:
+    """The command `dxtune train`, once the folder has what it needs: settings, dvc.yaml and the fingerprint of both."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, name)
+    for section, changes in {"model": MODEL, "train": settings}.items():
+        for key, value in changes.items():
+            set_param(project, section, key, "null" if value is None else value)
+    dxtune = str(Path(sys.executable).parent / "dxtune")
+    subprocess.run([dxtune, "fingerprint"], check=True)
+    return [dxtune, "train"]
+
+
 def curve(name: str) -> pl.DataFrame:
     return pl.read_csv(f"metrics/plots/{name}.csv")
 
@@ -121,12 +133,8 @@ def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[
     train.run(params_with(model=MODEL, train=settings), Paths())
     read, losses, scores = curve("domain_adaptation"), curve("loss"), curve("validation")
     one = load_file("models/final/model.safetensors")
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
     shutil.copytree(ROOT / "recipes", "recipes")
-    for section, changes in {"model": MODEL, "train": settings | {"processes": 2, "accelerate": accelerate}}.items():
-        for key, value in changes.items():
-            set_param(project, section, key, "null" if value is None else value)
-    command = [str(Path(sys.executable).parent / "dxtune"), "train"]
+    command = ready(project, settings | {"processes": 2, "accelerate": accelerate})
     done = subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert losses.height == 36, "a point a step: the batches came in the same order"
@@ -139,12 +147,7 @@ def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[
 
 
 def test_two_processes_that_are_stopped_and_killed_go_on_to_the_same_bytes(project: Path) -> None:
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
-    settings = TRAIN | {"processes": 2, "epochs": 12, "patience": 12, "hidden_dropout": 0.1}
-    for section, changes in {"model": MODEL, "train": settings}.items():
-        for key, value in changes.items():
-            set_param(project, section, key, "null" if value is None else value)
-    command = [str(Path(sys.executable).parent / "dxtune"), "train"]
+    command = ready(project, TRAIN | {"processes": 2, "epochs": 12, "patience": 12, "hidden_dropout": 0.1})
 
     def finish() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
