@@ -4,6 +4,7 @@ A record is one clinical note. `note_id` and `patient_id` go with it from `colle
 by id, never by position. After `deidentify` both are pseudonyms (keyed hashes), because a record number is PHI itself.
 """
 
+import re
 from collections.abc import Collection, Mapping
 
 import polars as pl
@@ -14,6 +15,8 @@ Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 SMALLEST_GROUP = 10
 """Patients: figures of smaller groups could point at persons."""
 
+PLACEHOLDER = re.compile(r"\[([A-Z][A-Z_]+)(?:-(?:[0-9]{4}|90\+))?\]")
+"""What stands for an identifier in a note without; of the words in capitals only deid.spans.TYPES: see `placeholders` there."""
 GOLD_SPANS = pl.List(pl.Struct({"start": pl.Int64, "end": pl.Int64, "type": pl.String}))
 
 # data/raw. `split` is null where preprocess.split decides. Subgroup columns (strings) follow, as params name them.

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dxtune.deid.spans import PLACEHOLDER, TYPES, Span, merge
+from dxtune.deid.spans import TYPES, Span, merge
 from dxtune.deid.vote import SENTENCE, TransformersVoter, add_votes, load_voter, type_of
 from dxtune.errors import ModelError
+from dxtune.records import PLACEHOLDER
 
 needs_spacy = pytest.mark.skipif(importlib.util.find_spec("spacy") is None, reason="spaCy is not installed (the extra vote)")
 SHA = "0123456789" * 4

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dxtune.deid.spans import PLACEHOLDER
+from dxtune.records import PLACEHOLDER
 from dxtune.safety import perturbations
 from dxtune.safety.perturbations import PERTURBATIONS, perturb
 

@@ -14,7 +14,7 @@ from dxtune.deid import lexicon, scorer
 from dxtune.deid.deidentifier import Deidentified, Deidentifier
 from dxtune.deid.engine import RULES
 from dxtune.deid.evaluation import GoldNote, score
-from dxtune.deid.spans import PLACEHOLDER, Span
+from dxtune.deid.spans import Span
 
 STRUCTURED = frozenset(
     {"PHONE", "FAX", "EMAIL", "SSN", "MRN", "HEALTH_PLAN", "ACCOUNT", "VEHICLE", "DEVICE", "URL", "IP", "BIOMETRIC", "ID"}
@@ -100,7 +100,7 @@ def leaks(
     else:
         left = [structured_left(*row) for row in zip(texts, done.spans, done.texts, strict=True)]
     for kinds, clean, values in zip(left, done.texts, known or [""] * len(texts), strict=True):
-        rest = PLACEHOLDER.sub(" ", clean)
+        rest = records.PLACEHOLDER.sub(" ", clean)
         kinds |= {
             "KNOWN" for value in values.split("\n") if len(value) > 3 and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", rest)
         }

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from dxtune.records import PLACEHOLDER
+
 TYPES = (
     "NAME", "LOCATION", "FACILITY", "DATE", "AGE", "PHONE", "FAX", "EMAIL", "SSN", "MRN", "HEALTH_PLAN", "ACCOUNT", "LICENSE",
     "VEHICLE", "DEVICE", "URL", "IP", "BIOMETRIC", "PHOTO", "ID",
 )  # fmt: skip
-PLACEHOLDER = re.compile(r"\[([A-Z][A-Z_]+)(?:-(?:[0-9]{4}|90\+))?\]")
-"""What stands for an identifier; of the words in capitals only TYPES: see `placeholders`."""
 _YEAR = re.compile(r"(?<![0-9])(19[4-9][0-9]|20[0-9][0-9])(?![0-9])")
 
 

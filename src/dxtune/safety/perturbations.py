@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from dxtune.corpus.sections import HEADERS, NAMED
-from dxtune.deid.spans import PLACEHOLDER
 from dxtune.evaluation.answers import normalise
+from dxtune.records import PLACEHOLDER
 
 MISTYPED = 0.1
 """The share of words of four letters and more that `typos` changes."""

@@ -57,7 +57,8 @@ def _broken_chain(project: Project) -> Iterator[Finding]:
     for stage in project.repo.index.stages:
         for dep in stage.deps:
             source = made.get(project.path_of(dep))
-            if source and dep.hash_info and dep.hash_info.value != source.md5:
+            md5 = dep.hash_info.value if dep.hash_info else None
+            if source and isinstance(md5, str) and md5 != source.md5:  # of a file that params are from it is their values
                 found = f"{dep.hash_info.value} in stage {stage.addressing}"
                 yield Finding(
                     f"{LOCK}: {source.path}",
