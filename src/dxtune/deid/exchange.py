@@ -34,7 +34,7 @@ def write_answers(found: Path, patients: Mapping[str, Tags], target: Path, cache
     hashes, names = Hashes(cache_folder), list(patients)
     near = dict(zip(names, neighbours(list(patients.values())), strict=True))
     says = [[hashes.of(found / table / name) for table in ("patients", "names")] for name in names]
-    made_by = [fingerprint(answer), versions("numpy", "polars", "pyarrow")]
+    made_by = [fingerprint(write_answers), versions("numpy", "polars", "pyarrow")]
     folders = {
         name: cache_folder
         / STAGE
