@@ -23,11 +23,13 @@ app.add_typer(params_app, name="params")
 
 
 def _run_stage(name: str) -> None:
-    from dxtune.guard import honest
     from dxtune.params import load_params
     from dxtune.paths import Paths
 
     params, paths = load_params(), Paths()
+    os.environ.setdefault("POLARS_MAX_THREADS", str(params.data.workers))  # read once, when polars is loaded: by the next line
+    from dxtune.guard import honest
+
     with honest(name, params, paths):
         importlib.import_module(f"dxtune.stages.{name}").run(params, paths)
 

@@ -30,8 +30,7 @@ def call_all(fn: Callable[..., Any], jobs: Iterable[Job], workers: int) -> Itera
         for number, arguments in itertools.chain(first, jobs):
             yield number, fn(*arguments)
         return
-    # else each worker would start a thread for every processor
-    os.environ.setdefault("POLARS_MAX_THREADS", str(max(len(os.sched_getaffinity(0)) // workers, 1)))
+    os.environ["POLARS_MAX_THREADS"] = "1"  # of each worker: this process has read it long ago
     # spawn: a fork of a process whose libraries hold threads can hang
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (fn,))
     waiting: dict[Future[Any], int] = {}
