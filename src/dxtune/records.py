@@ -103,12 +103,13 @@ TOKEN_TARGETS: Mapping[str, Schema] = {
 OUTPUTS: Mapping[str, Schema] = {
     "classification": {"probabilities": pl.List(pl.Float64), "unlike": pl.Float64},
     "multilabel": {"probabilities": pl.List(pl.Float64), "unlike": pl.Float64},
-    "question-answering": {"start": pl.Int64, "end": pl.Int64, "no_answer": pl.Float64},
+    "question-answering": {"start": pl.Int64, "end": pl.Int64, "no_answer": pl.Float64, "unlike": pl.Float64},
     "generation": {
         **dict.fromkeys(("prompt", "reference", "answer"), pl.String),
         "cut": pl.Boolean,
         "nll": pl.Float64,
         "tokens": pl.Int64,
+        "unlike": pl.Float64,
     },
 }
 

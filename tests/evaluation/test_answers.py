@@ -75,10 +75,9 @@ def test_all_figures_have_intervals_and_stand_beside_the_nearest_sentence(params
     text, asked = "She had fever for days. No cough was heard.", "what about the cough?"
     notes, parts = {}, []
     for split in ("train", "validation", "test"):
-        ids = [f"{split}-{number:02d}" for number in range(40)]
         notes[split] = pl.DataFrame(
             {
-                "note_id": ids,
+                "note_id": [f"{split}-{number:02d}" for number in range(40)],
                 "patient_id": [f"{split}-p{number // 2}" for number in range(40)],
                 "text": [text] * 40,
                 "question": [asked] * 40,
@@ -87,7 +86,9 @@ def test_all_figures_have_intervals_and_stand_beside_the_nearest_sentence(params
             }
         )
         spans = [(24, 32, -1.0 if number % 4 else 1.0) if number % 8 < 6 else (0, 3, -1.0) for number in range(40)]
-        parts.append(notes[split].select("note_id", "patient_id", pl.lit(split).alias("split")).hstack(table(*spans)))
+        strange = pl.Series("unlike", [1.0 if number % 10 == 0 else 0.5 for number in range(40)])
+        ids = notes[split].select("note_id", "patient_id", pl.lit(split).alias("split"))
+        parts.append(ids.hstack(table(*spans)).with_columns(strange))
     figures, tables = measure(notes, pl.concat(parts), 0.0, params)
     test, beside = figures["test"], figures["baseline"]
     # of eight notes the first and the fifth have no answer, rightly; the seventh and the eighth get "She" for "No cough"
@@ -95,6 +96,8 @@ def test_all_figures_have_intervals_and_stand_beside_the_nearest_sentence(params
     assert test["exact_match"] == test["token_f1"] == 6 / 8
     assert test["answerable_exact_match"] == pytest.approx(4 / 6, abs=1e-6) and test["unanswerable_exact_match"] == 1
     assert test["exact_match_low"] < test["exact_match"] < test["exact_match_high"]
+    decision = figures["decision"]
+    assert decision["unlike_share_low"] <= decision["unlike_share"] == 0.1 <= decision["unlike_share_high"]
     assert set(test["subgroups"]["sex"]) == {"f", "m"}
     assert test["subgroups"]["sex"]["m"]["token_f1"] == pytest.approx(0.5)
     assert beside["majority_exact_match"] == 0.25 and beside["tfidf_exact_match"] == 0

@@ -143,9 +143,21 @@ def test_an_absent_class_is_left_out_and_what_is_undefined_is_nan() -> None:
     assert math.isnan(none["macro_f1"]) and math.isnan(none["micro_auroc"]) and none["exact_match"] == 1
 
 
-def test_the_metric_for_evaluate_has_the_same_figures() -> None:
-    found = ClinicalMetric(keep_in_memory=True).compute(references=LABELS, predictions=PROBABILITIES, bins=2)
+def test_the_metric_for_evaluate_has_the_same_figures_of_every_task() -> None:
+    def metric(task: str) -> ClinicalMetric:
+        return ClinicalMetric(task, keep_in_memory=True)
+
+    found = metric("classification").compute(references=LABELS, predictions=PROBABILITIES, bins=2)
     assert found == pytest.approx(points(single(LABELS, PROBABILITIES), 2), nan_ok=True)
+    thresholds = np.full(3, 0.5)
+    found = metric("multilabel").compute(references=TRUTH, predictions=SAID, bins=2, thresholds=thresholds)
+    assert found == pytest.approx(points(several(TRUTH, SAID, thresholds), 2), nan_ok=True)
+    assert found["micro_f1"] == oracle.f1_score(TRUTH, SAID >= 0.5, average="micro")
+    said, true = ["The left lung.", "", "a cough"], ["left lung", "", "fever"]
+    found = metric("question-answering").compute(references=true, predictions=said)
+    assert found == {"exact_match": 2 / 3, "token_f1": 2 / 3}
+    found = metric("generation").compute(references=["the cat ran", "yes"], predictions=["the cat sat", "no"])
+    assert found == {"rouge_1": 1 / 3, "rouge_2": 1 / 4, "rouge_l": 1 / 3, "exact": 0}
 
 
 def test_curves_of_a_perfect_and_of_a_constant_model() -> None:

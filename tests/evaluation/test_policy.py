@@ -94,11 +94,11 @@ def test_a_class_that_validation_does_not_have_gets_no_alert_figures_and_stays_p
     assert np.isnan(found["class_alert_sensitivity"][1]) and found["class_set_coverage"][1] == 1
 
 
-def test_several_labels_get_alerts_and_answers_and_no_sets_by_hand() -> None:
+def test_several_labels_get_alerts_and_answers_by_hand() -> None:
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
     sample = several(truth, np.where(truth, 0.8, 0.3), np.full(2, 0.5))
     found = figures(sample, choose(sample, TARGETS))
-    assert found["alert_sensitivity"] == found["alert_specificity"] == 1 and "set_coverage" not in found
+    assert found["alert_sensitivity"] == found["alert_specificity"] == 1
     # F1 of the notes' labels 1, 2/3, 2/3, 1; all decisions right with .9 .9, .6 .8, .8 .7, .6 .8
     sample = several(truth, np.array([[0.9, 0.1], [0.6, 0.8], [0.8, 0.3], [0.4, 0.2]]), np.full(2, 0.5))
     strict, lenient = (choose(sample, TARGETS | {"risk": risk}) for risk in (0.1, 0.2))
@@ -109,6 +109,23 @@ def test_several_labels_get_alerts_and_answers_and_no_sets_by_hand() -> None:
     assert found["answered_share"] == 1 and found["answer_risk"] == pytest.approx((1 / 3 + 1 / 3) / 4)
     risk = curves.risk_coverage(sample)["risk"]
     assert (risk[24], risk[49], risk[99]) == (0, pytest.approx(1 / 6, abs=1e-6), pytest.approx(1 / 6, abs=1e-6))
+
+
+def test_sets_of_several_labels_by_hand_and_what_they_promise_of_each_label() -> None:
+    truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
+    sample = several(truth, np.array([[0.9, 0.1], [0.6, 0.8], [0.8, 0.3], [0.4, 0.2]]), np.full(2, 0.5))
+    found = figures(sample, Policy(np.full(2, 0.5), 0.0, np.array([0.6, 0.5])))
+    # sets {0}, {0, 1}, {0}, {}: the third note lacks its label 1, the last one has none to lack
+    assert (found["set_coverage"], found["set_size"], found["set_of_one_share"]) == (3 / 4, 4 / 4, 2 / 4)
+    assert found["class_set_coverage"].tolist() == [1, 1 / 2] and found["class_possible_from"].tolist() == [0.6, 0.5]
+
+    def drawn(seed: int) -> Sample:
+        random = np.random.default_rng(seed)
+        said = random.beta(1, 2, size=(300, 3))
+        return several(random.random(said.shape) < said, said, np.full(3, 0.5))
+
+    covered = [figures(drawn(seed + 100), choose(drawn(seed), TARGETS))["class_set_coverage"] for seed in range(40)]
+    assert np.mean(covered, axis=0) == pytest.approx(0.8, abs=0.02), "label by label"
 
 
 def test_the_decision_curve_by_hand() -> None:

@@ -19,7 +19,7 @@ from dxtune.shards import read_corpus
 from dxtune.stages.explain import NOTES
 from tests.tasks.causal import build_tiny_llama
 
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "previous", "report")
 FINDINGS = {"lung": ("cough", "wheezing", "dyspnea"), "gut": ("nausea", "vomiting", "diarrhea"), "skin": ("rash", "itching")}
 FILLER = ("the patient was seen in the clinic", "vital signs were stable", "no family history was known", "diet was discussed")
 
@@ -255,4 +255,5 @@ def test_generation(tmp_path: Path, settings: Callable[..., Params]) -> None:
     predictor = Predictor(paths.model, threads=1, precision="fp32")
     known = made.filter(split="test")[0]
     raw = next(row["text"] for row in rows if row["text"] == known["prompt"][0])
-    assert predictor.predict([raw]) == [known["answer"][0]]
+    (said,) = predictor.predict([raw])
+    assert (said.text, said.unlike) == (known["answer"][0], pytest.approx(known["unlike"][0], abs=1e-6))

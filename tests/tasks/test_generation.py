@@ -208,7 +208,9 @@ def test_saved_and_loaded_it_answers_the_same_and_briefly(base: Path, tmp_path: 
     folder = tmp_path / "model"
     folder.mkdir()
     chat.save(str(folder / "tokenizer.json"))
-    facts = {"max_tokens": MAX_TOKENS, "pad_token_id": 3}
+    model.tokenizer = load_tokenizer(base)
+    facts = {"max_tokens": MAX_TOKENS, "pad_token_id": 3, "unk_token_id": -1}
+    facts |= generation.fit(model, tokens(base, pairs(48)), facts, bf16=False)
     generation.save(model, folder, [], facts)
     weights = {path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".bin", ".pt")}
     assert weights == {"model.safetensors"}, "merged: no adapter beside it"
@@ -232,6 +234,11 @@ def test_saved_and_loaded_it_answers_the_same_and_briefly(base: Path, tmp_path: 
     asked = generation.predict(loaded, tokens(base, pairs(48).drop("response")), facts, bf16=False)
     assert asked["answer"].to_list() == made["answer"].to_list()
     assert asked["tokens"].sum() == 0
+    assert (made["unlike"] < 0.99).all() and asked["unlike"].to_list() == made["unlike"].to_list(), "of the prompt alone"
+    other = tokens(base, pairs(48).with_columns(text=pl.lit("zzz " * 40)))
+    strange = generation.predict(loaded, other[[0]], facts, bf16=False)
+    (response,) = generation.answers(strange, pairs(1), [], facts)
+    assert response.unlike == 1 and str(response).splitlines()[-1].startswith("unlike the notes of training")
 
 
 def test_an_answer_without_an_end_is_cut_at_half_of_max_tokens(base: Path) -> None:

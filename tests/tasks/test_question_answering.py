@@ -145,9 +145,12 @@ def test_saved_and_loaded_gives_the_same_answers(tiny_model: Path, tokenizer: st
     model = question_answering.build(tiny_model, 0, 0.0, 0.0).eval()
     notes = pl.concat([asked("fever", 0), asked("", None).with_columns(note_id=pl.lit("m"))])
     tokens = encode(tokenizer, 20, "windows", 4, notes).tables["tokens"]
-    settings = {"pad_token_id": 0} | question_answering.fit(model, tokens, {"pad_token_id": 0}, bf16=False)
+    model.tokenizer = load_tokenizer(tiny_model)
+    ids = {"pad_token_id": 0, "unk_token_id": 1}
+    settings = ids | question_answering.fit(model, tokens, ids, bf16=False)
     question_answering.save(model, tmp_path / "m", [], settings)
     loaded, labels, kept = question_answering.load(tmp_path / "m")
+    loaded.tokenizer = model.tokenizer
     assert (labels, kept["no_answer"]) == ([], settings["no_answer"])
     made = question_answering.predict(loaded, tokens, kept, bf16=False)
     assert made.equals(question_answering.predict(model, tokens, settings, bf16=False))
@@ -157,3 +160,9 @@ def test_saved_and_loaded_gives_the_same_answers(tiny_model: Path, tokenizer: st
     (first, _) = question_answering.answers(made, notes, labels, kept | {"no_answer": -1e9})
     assert (first.text, str(first)) == ("", "(no answer in the note)")
     assert nothing.end > nothing.start
+    assert (made["unlike"] < 0.99).all(), "they are what it was fitted on"
+    strange = encode(tokenizer, 20, "windows", 4, asked("", None, "zzz " * 300)).tables["tokens"]
+    (foreign,) = question_answering.answers(
+        question_answering.predict(loaded, strange, kept, bf16=False), asked("", None), [], kept
+    )
+    assert foreign.unlike == 1 and str(foreign).splitlines()[-1].startswith("unlike the notes of training")

@@ -4,9 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dxtune.evaluation.texts import perplexity, score
+from dxtune.evaluation.weighted import mean_of_defined as mean
 from dxtune.params import load_params
 from dxtune.tasks.overlap import overlap
-from dxtune.tasks.responses import ENCODER, holds_phi, mean, nearest_responses, perplexity, score
+from dxtune.tasks.responses import ENCODER, holds_phi, nearest_responses
 from dxtune.training.base_model import find_base_model
 from tests.conftest import ROOT
 

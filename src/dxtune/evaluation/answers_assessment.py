@@ -15,6 +15,7 @@ from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.curves import no_curves
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows, worst_gap
+from dxtune.evaluation.unlike import FAR
 from dxtune.params import Params
 from dxtune.records import SMALLEST_GROUP
 
@@ -30,6 +31,8 @@ def measure(
     Under `test` exact match and token F1 with intervals, over all notes, over those with an answer (`answerable_`) and
     without (`unanswerable_`: the share of them that get none). The baseline gives the sentence most like the question.
     """
+    from dxtune.evaluation.clinical_metric import measure as by_metric  # loads torch, through evaluate
+
     frames = {split: scored(join_predictions(notes[split], predictions, split), no_answer) for split in ("validation", "test")}
     test, settings, columns = frames["test"], params.evaluate, params.collect.subgroup_columns
     sentences = nearest_sentences(notes["train"], test)
@@ -43,6 +46,7 @@ def measure(
     parts = {f"{part}{name}": (values[name], mask.to_numpy()) for part, mask in rows.items() for name in METRICS}
     statistics = {name: _mean_of(*part) for name, part in parts.items()}
     statistics |= {name: weighted.mean(values[name]) for name in values if name.startswith("tfidf_")}
+    statistics["unlike_share"] = weighted.mean((test["unlike"].to_numpy() > FAR).astype(np.float64))
     measure = weighted.together(statistics)
     shown = weighted.together({name: statistics[name] for name in ("token_f1", "exact_match")})
     of_groups = by_group(groups, of_rows(shown))
@@ -66,8 +70,10 @@ def measure(
         beside |= with_interval(rival, float(values[rival].mean()), drawn[rival])
         beside |= with_interval(f"difference_{name}", gain, drawn[name] - drawn[rival])
         beside[f"majority_{name}"] = float((test["answer"] == "").mean())  # type: ignore[arg-type]
-    known = {name: float(frames["validation"][name].mean()) for name in METRICS}  # type: ignore[arg-type]
-    made: Figures = {"test": figures, "baseline": beside, "validation": sizes(frames["validation"]) | known}
+    validation = frames["validation"]
+    known = by_metric("question-answering", validation["said"].to_list(), validation["answer"].to_list())
+    strange = with_interval("unlike_share", float(measure(np.ones((1, test.height)))["unlike_share"][0]), drawn["unlike_share"])
+    made: Figures = {"test": figures, "decision": strange, "baseline": beside, "validation": sizes(validation) | known}
     return tidy(made), no_curves() | {"subgroups": subgroups}
 
 

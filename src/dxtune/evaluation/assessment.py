@@ -53,6 +53,8 @@ def measured(
 
     others: what rivals make of the test notes besides the linear and the constant one, in the order of note_id.
     """
+    from dxtune.evaluation.clinical_metric import measure as by_metric  # loads torch, through evaluate
+
     train, size = notes["train"].sort("note_id"), len(labels)
     validation, test = (join_predictions(notes[split], predictions, split) for split in ("validation", "test"))
     seen, truth, probabilities = train["label_id"].to_numpy(), test["label_id"].to_numpy(), matrix(test, "probabilities")
@@ -67,7 +69,9 @@ def measured(
     known = single(validation["label_id"].to_numpy(), matrix(validation, "probabilities"))
     figures, tables = assess(test, sample, choose(known, params.evaluate.targets), guesses, labels, params)
     figures["calibration"] = calibrated(sample, temperature)
-    figures["validation"] = sizes(validation) | _points(validation)
+    figures["validation"] = sizes(validation) | by_metric(
+        "classification", known.probabilities, validation["label_id"].to_numpy(), bins=BINS
+    )
     if "posterior" in test.columns:
         figures["ceiling"] = ceiling(test)
     nobody = params.collect.source == "synthetic"  # then no cell can point at a person
@@ -78,13 +82,6 @@ def measured(
         "confusion": curves.confusion(test, probabilities, labels, smallest=0 if nobody else SMALLEST_GROUP),
     }
     return tidy(figures), tables
-
-
-def _points(frame: pl.DataFrame) -> dict[str, float]:
-    from dxtune.evaluation.clinical_metric import ClinicalMetric  # loads torch, through evaluate
-
-    metric, references = ClinicalMetric(keep_in_memory=True), frame["label_id"].to_numpy()
-    return dict(metric.compute(predictions=matrix(frame, "probabilities"), references=references, bins=BINS))
 
 
 def assess(

@@ -8,7 +8,7 @@ import polars as pl
 from dxtune.evaluation import baseline, curves
 from dxtune.evaluation.assessment import BINS, Figures, Tables, assess, calibrated, matrix, sizes, tidy
 from dxtune.evaluation.checks import join_predictions
-from dxtune.evaluation.headline import points, several
+from dxtune.evaluation.headline import several
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import Matrix, fit_thresholds, multi_hot
 from dxtune.evaluation.policy import choose
@@ -27,6 +27,8 @@ def measured(
 
     thresholds: (labels,), fitted on validation; those of the linear baseline are fitted there in the same way.
     """
+    from dxtune.evaluation.clinical_metric import measure as by_metric  # loads torch, through evaluate
+
     train = notes["train"].sort("note_id")
     validation, test = (join_predictions(notes[split], predictions, split) for split in ("validation", "test"))
     seen, known, truth = (multi_hot(frame["label_ids"], len(labels)) for frame in (train, validation, test))
@@ -40,7 +42,9 @@ def measured(
     for label, least in zip(labels, thresholds, strict=True):
         figures["test"]["per_class"][label]["threshold"] = float(least)  # type: ignore[index]
     figures["calibration"] = calibrated(sample, temperature)
-    figures["validation"] = sizes(validation) | points(known_sample, BINS)
+    figures["validation"] = sizes(validation) | by_metric(
+        "multilabel", known_sample.probabilities, known, bins=BINS, thresholds=thresholds
+    )
     drawn = {
         "roc": curves.roc(truth, sample.probabilities),
         "precision_recall": curves.precision_recall(truth, sample.probabilities),

@@ -25,7 +25,7 @@ class Policy(NamedTuple):
     answer_from: float
     """How sure the model must be of a note (`headline.answers_of`) to say anything of it."""
     possible_from: Floats
-    """For each class the probability from which it belongs to a note's set of possible classes; of one class a note."""
+    """For each class the probability from which it belongs to a note's set of possible classes."""
 
 
 def choose(validation: Sample, targets: Mapping[Target, float]) -> Policy:
@@ -60,13 +60,13 @@ def apply(sample: Sample, policy: Policy, patients: npt.NDArray[np.str_]) -> Mea
 
     Of alerts: rates, patients with one of a class in a hundred patients, and net benefit at its threshold beside an alert for
     everybody (Vickers and Elkin 2006); none for anybody is 0. Of answers: how many are given, and how many of them are wrong.
-    Of sets: how often they hold the true class, how many classes they hold, how often exactly one.
+    Of sets: how often they hold all that the note has, how many classes they hold, how often exactly one.
     """
     unknown = np.isnan(policy.alert_from)
     alerts = sample.probabilities >= policy.alert_from
     counts, odds = counts_of(sample.truth, alerts), policy.alert_from / np.maximum(1 - policy.alert_from, 1e-12)
     first, alerted = _by_patient(alerts, patients)
-    answers, sets = _answers(sample, policy), _sets(sample, policy) if sample.single else None
+    answers, sets = _answers(sample, policy), _sets(sample, policy)
 
     def values(weights: Floats) -> dict[str, Floats]:
         counted = counts(weights)
@@ -76,9 +76,8 @@ def apply(sample: Sample, policy: Policy, patients: npt.NDArray[np.str_]) -> Mea
         of_alerts["net_benefit_of_all"] = ratio(has - (total - has) * odds, total)
         of_alerts["per_100_patients"] = 100 * ratio(weights @ alerted, (weights @ first)[:, None] + 0 * said)
         named: dict[str, Floats] = {f"alert_{name}": np.where(unknown, np.nan, value) for name, value in of_alerts.items()}
-        found = {name: nanmean(value) for name, value in named.items()} | dict(answers(weights))
-        found |= sets(weights) if sets else {}
-        levels = {"alert_from": policy.alert_from} | ({"possible_from": policy.possible_from} if sets else {})
+        found = {name: nanmean(value) for name, value in named.items()} | dict(answers(weights)) | dict(sets(weights))
+        levels = {"alert_from": policy.alert_from, "possible_from": policy.possible_from}
         of_classes = named | {name: np.broadcast_to(level, said.shape) for name, level in levels.items()}
         return found | {f"class_{name}": value for name, value in of_classes.items()}
 
@@ -97,9 +96,9 @@ def _answers(sample: Sample, policy: Policy) -> Measure:
 
 
 def _sets(sample: Sample, policy: Policy) -> Measure:
-    """The figures of sets of possible classes, where a note has one class."""
+    """The figures of sets of possible classes; a note without any holds all that it has."""
     possible = ~(sample.probabilities < policy.possible_from)  # a class that validation does not know stays possible
-    holds, size = (possible & sample.truth).any(axis=1), possible.sum(axis=1)
+    holds, size = (possible | ~sample.truth).all(axis=1), possible.sum(axis=1)
     sets = means(np.stack([holds, size, size == 1], axis=1).astype(np.float64))
     of_class = counts_of(sample.truth, possible)
 

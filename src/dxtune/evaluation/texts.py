@@ -1,9 +1,39 @@
-"""How alike a text and its reference are: ROUGE. Exact match is in answers.py."""
+"""How alike a text and its reference are: ROUGE, and exact match where the reference is short."""
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from dxtune.evaluation.answers import exact
+from dxtune.evaluation.metrics import Floats
+from dxtune.evaluation.weighted import Statistic, ratio
 
 WORD = re.compile("[a-z0-9]+")
+SHORT = 5
+"""Words up to which a reference is an exact answer, such as yes or a dose: longer ones are never met word by word."""
+
+
+def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
+    """ROUGE of each answer, (notes,); `exact`: 1 or 0 where the reference is short, NaN elsewhere, absent if it never is."""
+    pairs = list(zip(answers, references, strict=True))
+    figures = {
+        "rouge_1": np.array([rouge_n(*pair, 1) for pair in pairs]),
+        "rouge_2": np.array([rouge_n(*pair, 2) for pair in pairs]),
+        "rouge_l": np.array([rouge_l(*pair) for pair in pairs]),
+    }
+    short = np.array([len(reference.split()) <= SHORT for reference in references])
+    if short.any():
+        figures["exact"] = np.where(short, [exact(*pair) for pair in pairs], np.nan)
+    return figures
+
+
+def perplexity(frame: pl.DataFrame) -> Statistic:
+    """A statistic (resamples,): e to the mean negative log-likelihood of the references' tokens (`nll`, `tokens`)."""
+    nll, tokens = frame["nll"].to_numpy(), frame["tokens"].to_numpy().astype(np.float64)
+    return lambda weights: np.exp(ratio(weights @ nll, weights @ tokens))
 
 
 def words(text: str) -> list[str]:

@@ -65,6 +65,11 @@ def unlike(familiar: dict[str, Any], vectors: Floats, tokens: pl.DataFrame, unkn
     return score
 
 
+def warning(score: float) -> list[str]:
+    """A line for a note that is unlike those of training, else nothing."""
+    return ["unlike the notes of training: nothing above can be relied on"] if score > FAR else []
+
+
 def _away(familiar: dict[str, Any], vectors: Floats) -> Floats:
     """The distance of each vector to each mean, (notes, groups)."""
     distances = [np.linalg.norm(vectors - mean, axis=1) for mean in np.array(familiar["means"])]

@@ -80,3 +80,14 @@ def nanmean(values: Floats) -> Floats:
     """The mean over columns of what is defined, NaN for a row where nothing is."""
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0).sum(axis=1), defined.sum(axis=1).astype(float))
+
+
+def mean_of_defined(values: Floats) -> Statistic:
+    """A statistic (resamples,): the weighted mean of what is not NaN; NaN where nothing is.
+
+    >>> mean_of_defined(np.array([1.0, np.nan]))(np.ones((1, 2))).tolist()
+    [1.0]
+    """
+    defined = np.isfinite(values)
+    known = np.where(defined, values, 0.0)
+    return lambda weights: ratio(weights @ known, weights @ defined.astype(np.float64))

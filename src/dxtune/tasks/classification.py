@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from dxtune.evaluation.metrics import accuracy, macro_f1, softmax
 from dxtune.evaluation.temperature import fit_temperature
-from dxtune.evaluation.unlike import FAR, fit_familiar, unlike
+from dxtune.evaluation.unlike import fit_familiar, unlike, warning
 from dxtune.tasks import encoder
 from dxtune.tasks.centroid import fit_centroids
 from dxtune.tasks.encoder import NoteModel, save
@@ -48,11 +48,6 @@ class Prediction:
         """A line a label, likeliest first, and a warning where the note is unlike those of training."""
         ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
         return "\n".join([f"{probability:.4f}  {label}" for label, probability in ranked] + warning(self.unlike))
-
-
-def warning(score: float) -> list[str]:
-    """A line for a note that is unlike those of training, else nothing."""
-    return ["unlike the notes of training: no probability above can be relied on"] if score > FAR else []
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -232,10 +232,22 @@ def save(model: NoteModel, folder: Path, labels: list[str], settings: dict[str, 
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS, metadata={"format": "pt"}
     )
     (folder / "labels.json").write_text(json.dumps(labels, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    kept = {"pooling": model.pooling, "window_pooling": "mean" if model.weights is None else "learned", **settings}
-    numbers = {name: kept.pop(name, {}) for name in NUMBERS}
+    how = {"pooling": model.pooling, "window_pooling": "mean" if model.weights is None else "learned"}
+    save_settings(folder, how | settings)
+
+
+def save_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Writes what goes with the weights: what people read into SETTINGS, and NUMBERS into FAMILIAR."""
+    kept = dict(settings)
+    numbers = {name: kept.pop(name) for name in NUMBERS if name in kept}
     (folder / FAMILIAR).write_text(json.dumps(numbers, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")
     (folder / SETTINGS).write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load_settings(folder: Path) -> dict[str, Any]:
+    """What `save_settings` wrote."""
+    files = [json.loads((folder / name).read_text(encoding="utf-8")) for name in (SETTINGS, FAMILIAR)]
+    return {name: value for each in files for name, value in each.items()}
 
 
 def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteModel, list[str], dict[str, Any]]:
@@ -247,8 +259,7 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
     if missing:
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
     labels: list[str] = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-    settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    settings |= json.loads((folder / FAMILIAR).read_text(encoding="utf-8"))
+    settings = load_settings(folder)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     encoder = AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     model = _with_head(encoder, settings["pooling"], outputs or len(labels), loss)

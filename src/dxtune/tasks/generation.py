@@ -4,9 +4,9 @@ Training goes through the same trainer as every task, not through TRL's SFTTrain
 holds the two side by side.
 """
 
-import json
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from dxtune.errors import ModelError
+from dxtune.evaluation.unlike import fit_familiar, unlike, warning
 from dxtune.tasks.checkpointed import Checkpointed
-from dxtune.tasks.encoder import SETTINGS, WEIGHTS, batches
+from dxtune.tasks.encoder import FAMILIAR, SETTINGS, WEIGHTS, batches, by_row, load_settings, save_settings
 from dxtune.tasks.notes import list_column
 from dxtune.tasks.prompts import end_token, template_ids
 from dxtune.training.base_model import load_tokenizer
@@ -27,6 +28,18 @@ AT_ONCE = 2048
 """Tokens whose probabilities are held at the same time without gradients: 600 MB for a vocabulary of 49,152."""
 IGNORED = -100
 """The label of a token that is not learned, as torch and transformers have it."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the model writes after one prompt, and how unlike the prompts of training that is, 0 to 1."""
+
+    text: str
+    unlike: float
+
+    def __str__(self) -> str:
+        """The text, and a warning where the prompt is unlike those of training."""
+        return "\n".join([self.text, *warning(self.unlike)])
 
 
 class Responder(Checkpointed):
@@ -149,8 +162,30 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
 
 
 def fit(model: Responder, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
-    """Nothing: the likeliest token needs no threshold."""
-    return {}
+    """`familiar`: what validation's prompts are like. The likeliest token needs no threshold."""
+    prompts = prompts_of(validation)
+    vectors = _vectors(model, prompts, settings, bf16)
+    alike = np.zeros(prompts.height, dtype=np.int64)  # of one group
+    return {"familiar": fit_familiar(vectors, alike, prompts, settings["unk_token_id"], model.tokenizer.decode)}
+
+
+def prompts_of(tokens: pl.DataFrame) -> pl.DataFrame:
+    """The same pairs without their responses."""
+    rows = zip(tokens["input_ids"].to_list(), tokens["token_type_ids"].to_list(), strict=True)
+    prompts = list_column("input_ids", [ids[: kinds.count(0)] for ids, kinds in rows])
+    return tokens.select("note_id", "patient_id").with_columns(prompts)
+
+
+def _vectors(model: Responder, prompts: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> np.ndarray:
+    """The mean of the last layer's vectors of each prompt's tokens, (prompts, size)."""
+
+    def mean(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        output = model.encoder.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+        weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
+        vectors: torch.Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
+        return vectors
+
+    return by_row(mean, prompts, settings["pad_token_id"], bf16)
 
 
 def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
@@ -169,6 +204,8 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
             prompts = [rows[number]["input_ids"][: ends[number]] for number in batch]
             for number, answer in zip(batch, respond(model.encoder, prompts, tokenizer, pad_id, room), strict=True):
                 answers[number] = answer
+    asked = prompts_of(tokens)
+    vectors = _vectors(model, asked, settings, bf16)
     end = end_token(tokenizer)
     before, between = (len(ids) for ids in template_ids(tokenizer))
     return pl.DataFrame(
@@ -180,6 +217,7 @@ def predict(model: Responder, tokens: pl.DataFrame, settings: dict[str, Any], bf
             "cut": [end not in answer for answer in answers],
             "nll": likelihood[:, 0],
             "tokens": likelihood[:, 1].astype(np.int64),
+            "unlike": unlike(settings["familiar"], vectors, asked, settings["unk_token_id"], tokenizer.decode),
         }
     )
 
@@ -218,22 +256,22 @@ def respond(model: Any, prompts: list[list[int]], tokenizer: Any, pad_id: int, r
     return [answer[: answer.index(end) + 1] if end in answer else answer for answer in answers]
 
 
-def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[str]:
-    """The answer of each row of `predict`."""
-    return predictions["answer"].to_list()
+def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Response]:
+    """A Response for each row of `predict`."""
+    return [Response(text, round(score, 6)) for text, score in predictions.select("answer", "unlike").iter_rows()]
 
 
 def save(model: Responder, folder: Path, labels: list[str], settings: dict[str, Any]) -> None:
     """Writes config, weights and settings: with the tokenizer, all that is needed to use the model."""
     model.encoder.save_pretrained(folder)
-    (folder / SETTINGS).write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    save_settings(folder, settings)
 
 
 def load(folder: Path) -> tuple[Responder, list[str], dict[str, Any]]:
     """The model that `save` wrote, no labels, and its settings. Raises ModelError where files are missing."""
-    missing = [name for name in ("config.json", WEIGHTS, SETTINGS, "tokenizer.json") if not (folder / name).is_file()]
+    missing = [name for name in ("config.json", WEIGHTS, SETTINGS, FAMILIAR, "tokenizer.json") if not (folder / name).is_file()]
     if missing:
         raise ModelError(f"{folder}: expected a trained model, but {', '.join(missing)} is missing: run dvc repro or dvc pull")
     model = build(folder, 0, 0.0, 0.0)
     model.tokenizer = load_tokenizer(folder)
-    return model.eval(), [], json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    return model.eval(), [], load_settings(folder)

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, multi_hot
 from dxtune.evaluation.temperature import fit_temperature
-from dxtune.evaluation.unlike import fit_familiar, unlike
+from dxtune.evaluation.unlike import fit_familiar, unlike, warning
 from dxtune.tasks import encoder
-from dxtune.tasks.classification import HEAD_C, warning
+from dxtune.tasks.classification import HEAD_C
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from dxtune.errors import DataError
 from dxtune.evaluation.answers import fit_no_answer, overlap
+from dxtune.evaluation.unlike import fit_familiar, unlike, warning
 from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
@@ -37,15 +38,19 @@ ENDS = 2
 
 @dataclass(frozen=True)
 class Answer:
-    """One note's answer, in characters of the de-identified and cleaned note; an empty text where it has none."""
+    """One note's answer, in characters of the de-identified and cleaned note; an empty text where it has none.
+
+    unlike: how unlike the notes of training it is, 0 to 1.
+    """
 
     text: str
     start: int
     end: int
+    unlike: float
 
     def __str__(self) -> str:
-        """The answer, or that there is none."""
-        return self.text or "(no answer in the note)"
+        """The answer, or that there is none, and a warning where the note is unlike those of training."""
+        return "\n".join([self.text or "(no answer in the note)", *warning(self.unlike)])
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -86,9 +91,15 @@ def scorer(validation: pl.DataFrame) -> Callable[[np.ndarray], dict[str, float]]
 
 
 def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> dict[str, Any]:
-    """`no_answer`: how much likelier none must be than the best span, for a note to have none; the best on validation."""
+    """What is the best on validation, and what its notes are like.
+
+    `no_answer`: how much likelier none must be than the best span, for a note to have none; `familiar`: of `unlike`.
+    """
     known, gold = gold_of(validation)
-    return {"no_answer": fit_no_answer(predict(model, validation, settings, bf16).filter(known), gold)}
+    made, vectors = _read(model, validation, settings, bf16)
+    alike = np.zeros(made.height, dtype=np.int64)  # of one group
+    familiar = fit_familiar(vectors, alike, validation, settings["unk_token_id"], model.tokenizer.decode)
+    return {"no_answer": fit_no_answer(made.filter(known), gold), "familiar": familiar}
 
 
 def gold_of(validation: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
@@ -107,14 +118,28 @@ def gold_of(validation: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
 
 
 def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
-    """One row a note, in the order of `tokens`: note_id, `start`, `end` and `no_answer`."""
+    """One row a note, in the order of `tokens`: note_id, `start`, `end`, `no_answer` and `unlike`."""
+    made, vectors = _read(model, tokens, settings, bf16)
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], model.tokenizer.decode)
+    return made.with_columns(pl.Series("unlike", score))
+
+
+def _read(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> tuple[pl.DataFrame, np.ndarray]:
+    """Of each note what `one_a_note` gives, and the mean of its tokens' vectors, (notes, size)."""
     windows: list[Best] = [Best(0, 0, 0.0, 0.0)] * tokens.height
+    means = np.zeros((tokens.height, model.head.in_features))
     starts, ends = tokens["starts"].to_list(), tokens["ends"].to_list()
 
-    for numbers, values in _scores(model, tokens, settings, bf16):
+    def both(**batch: torch.Tensor) -> torch.Tensor:
+        vectors = model.pool(**batch)
+        return torch.cat([model.answer(vectors), vectors.float()], dim=-1)
+
+    for numbers, values in encoder.in_batches(both, tokens, settings["pad_token_id"], bf16):
         for number, each in zip(numbers, values, strict=True):
-            windows[number] = best_span(each, starts[number], ends[number])
-    return one_a_note(tokens["note_id"], windows)
+            own = each[: len(starts[number])]  # the rest is padding
+            windows[number] = best_span(own[:, :ENDS], starts[number], ends[number])
+            means[number] = own[:, ENDS:].mean(axis=0)
+    return one_a_note(tokens["note_id"], windows), mean_by_note(tokens["note_id"], means)[1]
 
 
 def losses(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> pl.DataFrame:
@@ -149,7 +174,7 @@ def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str
     made = []
     for text, row in zip(notes["text"], predictions.iter_rows(named=True), strict=True):
         start, end = (0, 0) if row["no_answer"] > settings["no_answer"] else (row["start"], row["end"])
-        made.append(Answer(text[start:end], start, end))
+        made.append(Answer(text[start:end], start, end, round(row["unlike"], 6)))
     return made
 
 

