@@ -56,6 +56,7 @@ _stage("train", "Stage: fine-tune the base model.")
 _stage("evaluate", "Stage: every metric with its interval.")
 _stage("probe", "Stage: notes written otherwise, and what the weights give away.")
 _stage("explain", "Stage: which words answers rest on, and for whom they are wrong.")
+_stage("previous", "Stage: the model beside that of the last commit.")
 _stage("report", "Stage: cards and the HTML report.")
 
 
@@ -136,10 +137,11 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="Write the report with the comparison in it to this file.")] = None,
 ) -> None:
     """Compare two models on the same test notes: each metric, the difference with its interval, and which notes flipped."""
-    from dxtune import comparing
+    from dxtune.comparing import page, show
+    from dxtune.comparing.compare import compare as compared
+    from dxtune.files import write_text
     from dxtune.params import load_params
     from dxtune.paths import Paths
-    from dxtune.shards import write_text
 
     if as_json + as_md + (html is not None) > 1:
         raise typer.BadParameter("one of --json, --md and --html")
@@ -147,11 +149,11 @@ def compare(
         if b != "workspace" or Paths().reports.resolve() in html.resolve().parents:
             raise typer.BadParameter("--html writes the report of the workspace: leave out B, and name a file outside reports")
         params = load_params()
-        write_text(comparing.as_page(comparing.compare(a, b, params, intersection), params, Paths()), html)
+        write_text(page.as_page(compared(a, b, params, intersection), params, Paths()), html)
         return
 
-    show = comparing.as_json if as_json else comparing.as_markdown if as_md else comparing.as_text
-    typer.echo(show(comparing.compare(a, b, load_params(), intersection)))
+    said = show.as_json if as_json else show.as_markdown if as_md else show.as_text
+    typer.echo(said(compared(a, b, load_params(), intersection)))
 
 
 @app.command()

@@ -1,7 +1,9 @@
 """Single files, written aside and renamed: nobody sees a part of one."""
 
+import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,12 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         raise DataError(f"{path}: expected a JSON file, found none: run dvc repro (or dvc pull) first") from None
+
+
+def md5_of(path: Path) -> str:
+    """The MD5 of a file, as DVC has it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

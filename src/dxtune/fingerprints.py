@@ -18,7 +18,7 @@ from dxtune.tasks import ENCODERS, MODULES
 from dxtune.training.base_model import DESCRIPTIONS, local_folder, weight_files
 
 RECORD = "locks/fingerprint.json"
-STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report")
+STAGES = ("collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "previous", "report")
 FILES = ("base_model", "voter", "accelerate")
 PACKAGES = {"re2": "google-re2", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """The packages that bring what is imported, where they have another name."""

@@ -62,6 +62,11 @@ class Paths:
         return self.root / "metrics"
 
     @property
+    def previous(self) -> Path:
+        """What the model is beside that of the last commit."""
+        return self.metrics / "previous.json"
+
+    @property
     def reports(self) -> Path:
         """model_card.md, data_card.md, report.html."""
         return self.root / "reports"

@@ -10,11 +10,9 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from dxtune.comparing import as_json, as_markdown, as_text
 from dxtune.comparing.compare import compare_sides, difference, flips, mcnemar
-from dxtune.comparing.measures import LOWER_IS_BETTER
 from dxtune.comparing.revisions import Side
-from dxtune.comparing.show import escape, shareable
+from dxtune.comparing.show import LOWER_IS_BETTER, as_json, as_markdown, as_text, escape, shareable
 from dxtune.errors import DataError
 from dxtune.evaluation.bootstrap import SEED, patient_weights
 from dxtune.params import Params

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dxtune.comparing import as_page
 from dxtune.comparing.compare import compare_sides
+from dxtune.comparing.page import as_page
 from dxtune.comparing.revisions import Side
 from dxtune.params import Params
 from dxtune.paths import Paths

@@ -7,7 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dxtune import comparing, records
+from dxtune import records
+from dxtune.comparing import show
+from dxtune.comparing.compare import compare
 from dxtune.comparing.measures import measure
 from dxtune.comparing.revisions import TRUTH, read
 from dxtune.errors import DataError
@@ -33,15 +35,15 @@ def test_a_revision_is_read_without_a_checkout_and_without_texts(project: Projec
 
 
 def test_commits_experiment_and_workspace_get_their_verdicts(params: Params) -> None:
-    better, worse = (comparing.compare("main", name, params) for name in ("better", "worse"))
+    better, worse = (compare("main", name, params) for name in ("better", "worse"))
     for figures, verdict in ((better, "better"), (worse, "worse")):
         assert {figures["metrics"][name]["verdict"] for name in ("accuracy", "macro_f1", "brier")} == {verdict}
         assert figures["mcnemar_p"] < 0.001
     assert better["metrics"]["brier"]["difference"] < 0 < better["metrics"]["accuracy"]["difference"]
-    same = comparing.compare("main", "workspace", params)
+    same = compare("main", "workspace", params)
     assert {(cell["difference"], cell["verdict"]) for cell in same["metrics"].values()} == {(0.0, "no evidence")}
     assert same["mcnemar_p"] == 1.0 and same["flipped"]["only_a_right"]["note_ids"] == []
-    back = comparing.compare("better", "main", params)
+    back = compare("better", "main", params)
     assert back["metrics"]["accuracy"]["difference"] == -better["metrics"]["accuracy"]["difference"]
     assert back["flipped"]["only_a_right"] == better["flipped"]["only_b_right"]
 
@@ -50,15 +52,15 @@ def test_the_workspace_is_what_lies_there(project: Project, params: Params) -> N
     try:
         project.set("lr: 1e-4", "lr: 3e-4")
         project.run("dvc", "repro", "--quiet")
-        figures = comparing.compare("main", "workspace", params)
-        assert figures["metrics"] == comparing.compare("main", "better", params)["metrics"]
+        figures = compare("main", "workspace", params)
+        assert figures["metrics"] == compare("main", "better", params)["metrics"]
     finally:
         project.run("git", "checkout", "--quiet", "--force", "main")
         project.run("dvc", "checkout", "--quiet", "--force")
 
 
 def test_small_subgroups_are_not_shown(params: Params) -> None:
-    groups = comparing.compare("main", "better", params)["subgroups"]
+    groups = compare("main", "better", params)["subgroups"]
     assert groups["site"]["small"] == {"patients_below_10": 1}
     assert groups["sex"]["f"]["verdict"] == "better"
     assert {"a", "b", "difference", "difference_low", "difference_high", "verdict"} == set(groups["sex"]["m"])
@@ -68,12 +70,12 @@ def test_other_test_sets_are_compared_only_when_asked(params: Params) -> None:
     with pytest.raises(
         DataError, match=r"0 notes only in main, 30 only in other-notes, 1 in both with another label.*119 notes"
     ):
-        comparing.compare("main", "other-notes", params)
-    figures = comparing.compare("main", "other-notes", params, intersection=True)
+        compare("main", "other-notes", params)
+    figures = compare("main", "other-notes", params, intersection=True)
     assert figures["notes"] == 119
     assert figures["metrics"]["accuracy"]["verdict"] == "better"
-    assert "The test sets differ; left out are notes only in other-notes: 30 notes of 10 patients" in comparing.as_text(figures)
-    assert json.loads(comparing.as_json(figures))["left_out"]["other_label_or_patient"] == {"patients_below_10": 1}
+    assert "The test sets differ; left out are notes only in other-notes: 30 notes of 10 patients" in show.as_text(figures)
+    assert json.loads(show.as_json(figures))["left_out"]["other_label_or_patient"] == {"patients_below_10": 1}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_other_test_sets_are_compared_only_when_asked(params: Params) -> None:
 )
 def test_a_revision_that_cannot_be_read_says_what_to_do(params: Params, name: str, says: list[str]) -> None:
     with pytest.raises(DataError) as error:
-        comparing.compare(name, "workspace", params)
+        compare(name, "workspace", params)
     assert all(words in str(error.value) for words in says), error.value
 
 
@@ -140,13 +142,13 @@ def test_other_tasks_are_read_with_what_was_learnt_on_validation(
 
 
 def test_text_and_markdown_name_notes_by_id_and_escape_what_comes_from_data(params: Params) -> None:
-    figures = comparing.compare("main", "better", params)
-    text, page = comparing.as_text(figures), comparing.as_markdown(figures)
+    figures = compare("main", "better", params)
+    text, page = show.as_text(figures), show.as_markdown(figures)
     assert text.splitlines()[0] == "main -> better: classification, 120 notes of 40 patients"
     assert page.startswith("### main → better: classification")
     assert "&#60;b&#62;&#124;north" in page and "<b>" not in page
     assert figures["flipped"]["only_b_right"]["note_ids"][0] in text
-    assert not any("SECRET" in each for each in (text, page, comparing.as_json(figures)))
+    assert not any("SECRET" in each for each in (text, page, show.as_json(figures)))
 
 
 def test_the_command_compares_main_with_the_workspace_or_says_what_is_wrong(project: Project) -> None:

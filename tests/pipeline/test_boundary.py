@@ -48,7 +48,7 @@ sys.addaudithook(fail)
 """
 """A sitecustomize.py: the process fails where it opens a file of an output to write it, for the FAIL_ATth time."""
 MOMENTS = {"collect": (1, 4), "deidentify": (1, 6, 12), "preprocess": (1, 8), "tokenize": (1, 3)}
-MOMENTS |= dict.fromkeys(("train", "evaluate", "probe", "explain", "report"), (1,))
+MOMENTS |= dict.fromkeys(("train", "evaluate", "probe", "explain", "previous", "report"), (1,))
 """At which writes a stage fails. The last ones read nothing from before the boundary."""
 
 

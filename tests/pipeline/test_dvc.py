@@ -13,7 +13,7 @@ import pytest
 from benchmarks import crash_drill
 from tests.pipeline.conftest import Project, set_param, stages_run
 
-PIPELINE = ["collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "report"]
+PIPELINE = ["collect", "deidentify", "preprocess", "tokenize", "train", "evaluate", "probe", "explain", "previous", "report"]
 OUTPUTS = ("data", "models", "metrics", "reports")
 
 
@@ -138,13 +138,13 @@ def test_a_stage_whose_fingerprint_is_of_other_code_does_not_start(project: Proj
 def test_learning_rate_reruns_training_and_what_follows(project: Project) -> None:
     before = project.bytes_of("data/tokens", "data/processed")
     set_param(project.root, "train", "lr", 0.0015)
-    assert project.repro() == ["fingerprint", "train", "evaluate", "probe", "explain", "report"]
+    assert project.repro() == ["fingerprint", "train", "evaluate", "probe", "explain", "previous", "report"]
     assert project.bytes_of("data/tokens", "data/processed") == before
 
 
 def test_evaluation_setting_does_not_retrain(project: Project) -> None:
     set_param(project.root, "evaluate", "gates", "{}")
-    assert project.repro() == ["fingerprint", "evaluate", "report"], "the predictions are the same"
+    assert project.repro() == ["fingerprint", "evaluate", "previous", "report"], "the predictions are the same"
 
 
 def test_forced_rebuild_gives_the_same_lock(project: Project) -> None:
@@ -160,7 +160,7 @@ def test_a_rebuild_from_nothing_that_is_killed_again_and_again_gives_the_same_lo
 
 def test_experiment_gets_the_float_to_the_optimiser(project: Project) -> None:
     output = project.run("dvc", "exp", "run", "-S", "train.lr=3e-5")
-    assert stages_run(output) == ["fingerprint", "train", "evaluate", "probe", "explain", "report"]
+    assert stages_run(output) == ["fingerprint", "train", "evaluate", "probe", "explain", "previous", "report"]
     assert json.loads((project.root / "metrics/train.json").read_text())["lr"] == 3e-5
     assert "3e-05" in (project.root / "params.yaml").read_text(), "dvc writes the form that YAML 1.1 reads as a string"
 

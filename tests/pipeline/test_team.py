@@ -60,7 +60,7 @@ def test_ci_needs_no_data_to_see_that_nothing_changed(owner: Project) -> None:
 
 def test_an_experiment_after_the_boundary_goes_from_clone_to_clone(owner: Project, colleague: Project) -> None:
     options = ("--allow-missing", "--name", "lower-gate", "-S", "evaluate.gates.macro_f1_low=0.5")
-    assert stages_run(colleague.run("dvc", "exp", "run", *options)) == ["fingerprint", "evaluate", "report"]
+    assert stages_run(colleague.run("dvc", "exp", "run", *options)) == ["fingerprint", "evaluate", "previous", "report"]
     colleague.run("dvc", "exp", "push", "--quiet", "origin", "lower-gate")
     owner.run("dvc", "exp", "pull", "--quiet", "origin", "lower-gate")
     owner.run("dvc", "exp", "apply", "--quiet", "lower-gate")

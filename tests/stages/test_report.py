@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dxtune.errors import DataError
+from dxtune.files import write_json
 from dxtune.params import load_params
 from dxtune.paths import Paths
 from dxtune.stages.report import run
@@ -18,7 +19,9 @@ def test_it_writes_three_files(tmp_path: Path) -> None:
     paths.metrics.mkdir()
     for stage in STAGES:
         (paths.metrics / f"{stage}.json").write_text("{}", encoding="utf-8")
+    write_json({"reason": "no commit before this one has other figures"}, paths.previous)
     run(PARAMS, paths)
+    assert "Not compared: no commit before this one has other figures." in (paths.reports / "report.html").read_text()
     assert sorted(file.name for file in paths.reports.iterdir()) == ["data_card.md", "model_card.md", "report.html"]
 
 

@@ -9,8 +9,9 @@ import dataclasses
 import numpy as np
 import polars as pl
 
-from dxtune.comparing.measures import LOWER_IS_BETTER, MAIN, measure, same_tokens
+from dxtune.comparing.measures import MAIN, measure, same_tokens
 from dxtune.comparing.revisions import TRUTH, Side, read
+from dxtune.comparing.show import LOWER_IS_BETTER, SMALL
 from dxtune.errors import DataError
 from dxtune.evaluation.assessment import Figures, fitting_bins, sizes, tidy
 from dxtune.evaluation.bootstrap import bootstrap, with_interval
@@ -18,9 +19,6 @@ from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.subgroups import find_groups
 from dxtune.params import Params
 from dxtune.records import SMALLEST_GROUP
-
-SMALL = {"patients_below_10": 1}
-"""In the place of a count of 1 to 9 patients, and of the figures of so few."""
 
 
 def compare(a: str, b: str, params: Params, intersection: bool = False) -> Figures:

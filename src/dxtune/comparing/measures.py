@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from dxtune.comparing.revisions import Side
+from dxtune.comparing.show import IDEAL
 from dxtune.evaluation import headline, weighted
 from dxtune.evaluation.answers_assessment import METRICS, scored
 from dxtune.evaluation.assessment import matrix
@@ -14,11 +15,9 @@ from dxtune.evaluation.bootstrap import Measure
 from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import multi_hot
 from dxtune.evaluation.rates import counts_of, micro_f1
+from dxtune.evaluation.texts import perplexity, score
 from dxtune.evaluation.weighted import Statistic
 
-IDEAL = {"calibration_slope": 1.0, "calibration_intercept": 0.0, "overconfidence": 0.0}
-"""Figures of which neither more nor less is better: what is compared is how far they are from this, under NAME_error."""
-LOWER_IS_BETTER = frozenset(["brier", "ece", "perplexity", *(f"{name}_error" for name in IDEAL)])
 MAIN = {"classification": "accuracy", "multilabel": "micro_f1", "question-answering": "token_f1", "generation": "rouge_l"}
 """Of each task the metric by which subgroups are compared: the first of metrics/evaluate.json."""
 
@@ -64,10 +63,10 @@ def _question_answering(side: Side, labels: Sequence[str], bins: int) -> Measure
 
 
 def _generation(side: Side, labels: Sequence[str], bins: int) -> Measured:
-    from dxtune.tasks.responses import mean, perplexity, score  # loads the de-identifier
-
     scores = score(side.notes["answer"].to_list(), side.notes["response"].to_list())
-    statistics = {name: mean(values) for name, values in scores.items()} | {"perplexity": perplexity(side.notes)}
+    statistics = {name: weighted.mean_of_defined(values) for name, values in scores.items()} | {
+        "perplexity": perplexity(side.notes)
+    }
     right = scores.get("exact", np.full(side.notes.height, np.nan))
     return Measured(weighted.together(statistics), statistics["rouge_l"], right)
 

@@ -8,19 +8,21 @@ from markupsafe import Markup
 from dxtune.comparing.show import NOTE, flips, groups, left_out, metrics, shareable, size
 from dxtune.params import Params
 from dxtune.paths import Paths
-from dxtune.reporting.facts import read_facts, read_samples
 from dxtune.reporting.figures import Axis, Estimate, interval_bar
-from dxtune.reporting.report import render_report
-from dxtune.reporting.why import read_attributions
+from dxtune.reporting.report import make_report
 
 MOST = 0.2
 """Of a difference that is drawn: perplexities and lines of calibration go far beyond what other metrics do."""
 
 
 def as_page(figures: dict[str, Any], params: Params, paths: Paths) -> str:
-    """report.html as `dxtune report` writes it, and in it what was compared, without small counts."""
-    samples, weighed = read_samples(paths.predictions), read_attributions(paths.attributions)
-    return render_report(read_facts(paths.metrics), params, samples, weighed, compared(shareable(figures)))
+    """report.html as `dxtune report` writes it, with this comparison in it, without small counts."""
+    return make_report(params, paths, compared(shareable(figures)))
+
+
+def beside_last(previous: dict[str, Any]) -> dict[str, Any]:
+    """What the section shows of metrics/previous.json: the comparison, or why there is none."""
+    return compared(previous["compared"]) if "compared" in previous else {"reason": previous["reason"]}
 
 
 def compared(figures: dict[str, Any]) -> dict[str, Any]:

@@ -45,13 +45,13 @@ UNREAD = {"unlike"}
 """A column of predictions that nothing here looks at: older commits lack it."""
 
 
-def read(name: str, columns: Sequence[str]) -> Side:
+def read(name: str, columns: Sequence[str], remote: bool = True) -> Side:
     """The side of that name: a branch, tag, commit or experiment, or `workspace`. Of notes, only the columns that are needed.
 
-    columns: of subgroups; those that are not there are left out. Raises DataError where the revision is unknown, its stages
-    never ran, or their outputs are neither in the cache nor in a remote.
+    columns: of subgroups; those that are not there are left out. remote: ask it for what is not in the cache. Raises DataError
+    where the revision is unknown, its stages never ran, or their outputs are not to be had.
     """
-    revision, paths = _Revision(name), Paths()
+    revision, paths = _Revision(name, remote), Paths()
     predictions = revision.table(paths.predictions)
     task = next((task for task in TRUTH if set(records.predictions(task)) - UNREAD <= set(predictions.columns)), None)
     if task is None:
@@ -72,13 +72,13 @@ def read(name: str, columns: Sequence[str]) -> Side:
 class _Revision:
     """The files of one revision as DVC and git have them. Raises DataError that says what to do where one is not to be had."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, remote: bool) -> None:
         from dvc.api import DVCFileSystem
         from dvc.exceptions import DvcException, NotDvcRepoError
         from dvc.scm import RevError
 
         self.name, self.failures = name, (DvcException, OSError)
-        self.files = DVCFileSystem(rev=None if name == WORKSPACE else name)
+        self.files = DVCFileSystem(rev=None if name == WORKSPACE else name, config=None if remote else {"core": {"remote": ""}})
         try:
             self.files.ls("", detail=False)
         except NotDvcRepoError:

@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dxtune.comparing.compare import SMALL
-from dxtune.comparing.measures import LOWER_IS_BETTER
 from dxtune.records import SMALLEST_GROUP
 
+SMALL = {"patients_below_10": 1}
+"""In the place of a count of 1 to 9 patients, and of the figures of so few."""
+IDEAL = {"calibration_slope": 1.0, "calibration_intercept": 0.0, "overconfidence": 0.0}
+"""Figures of which neither more nor less is better: what is compared is how far they are from this, under NAME_error."""
+LOWER_IS_BETTER = frozenset(["brier", "ece", "perplexity", *(f"{name}_error" for name in IDEAL)])
 IDS_SHOWN = 20
 NOTE = (
     "Difference: {b} less {a} on the same notes, with its 95 % interval over {resamples} resamples of patients. No evidence: "

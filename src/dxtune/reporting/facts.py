@@ -13,8 +13,9 @@ from typing import Any
 import polars as pl
 
 from dxtune.errors import DataError
-from dxtune.files import read_json
+from dxtune.files import md5_of, read_json
 from dxtune.params import Model
+from dxtune.paths import Paths
 from dxtune.records import SMALLEST_GROUP
 from dxtune.reporting.figures import Estimate
 
@@ -332,6 +333,13 @@ def lineage_rows(facts: Facts, source: str, model: Model) -> list[tuple[str, str
     rows.append(("SHA-256 of the base weights", str(train.get("base_model_sha256") or model.sha256 or "")))
     rows += [(name, str(version)) for name, version in train.get("versions", {}).items()]
     return [(name, value) for name, value in rows if value]
+
+
+def hash_rows(paths: Paths) -> list[tuple[str, str]]:
+    """The files that the report is made from, and the MD5 of each, which dvc.lock has too."""
+    metrics = [paths.metrics / f"{stage}.json" for stage in (*STAGES, *OPTIONAL)]
+    files = [path for path in (*metrics, paths.previous, paths.predictions, paths.attributions) if path.is_file()]
+    return [(path.relative_to(paths.root).as_posix(), md5_of(path)) for path in files]
 
 
 def split_rows(preprocess: Values) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
 from dxtune.params import Params
+from dxtune.paths import Paths
 from dxtune.reporting import facts as views
 from dxtune.reporting import figures, why
 from dxtune.reporting.facts import Facts
@@ -81,14 +82,21 @@ def words(value: Any) -> str:
     return str(value).replace("_", " ")
 
 
+def make_report(params: Params, paths: Paths, compared: Mapping[str, Any]) -> str:
+    """The page as text, from what stages wrote. compared: of `comparing.page`."""
+    samples, weighed = views.read_samples(paths.predictions), why.read_attributions(paths.attributions)
+    return render_report(views.read_facts(paths.metrics), params, samples, weighed, compared, views.hash_rows(paths))
+
+
 def render_report(
     facts: Facts,
     params: Params,
     samples: Sequence[dict[str, Any]] = (),
     weighed: Sequence[dict[str, Any]] = (),
     compared: Mapping[str, Any] | None = None,
+    hashes: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """The page as text. samples: of `read_samples`; weighed: of `read_attributions`; compared: of `comparing.page`."""
+    """The page as text, from what `make_report` reads; sections of what is absent are left out."""
     evaluate = facts["evaluate"]
     classes, subgroups = views.class_rows(evaluate), views.subgroup_rows(evaluate)
     class_axis = _axis([row.get("f1_low", row.get("f1", 1.0)) for row in classes])
@@ -130,6 +138,7 @@ def render_report(
             probed=views.probe_rows(facts["probe"]),
             flow=views.flow(facts),
             origin=views.lineage_rows(facts, params.collect.source, params.model),
+            hashes=hashes,
             splits=views.split_rows(facts["preprocess"]),
             labels=views.label_rows(facts["preprocess"]),
             identifiers=[
