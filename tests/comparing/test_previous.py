@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dxtune.comparing.page import beside_last as section
+from dxtune.comparing.page import read_section
 from dxtune.comparing.previous import SHOWN, beside_last, last_other
 from dxtune.files import write_json
 from dxtune.params import load_params
@@ -32,6 +32,12 @@ def change(project: Project) -> None:
     project.set("lr: 1e-4", "lr: 3e-4")
     project.run("dvc", "repro", "--quiet")
     write_json({"of": "better"}, FIGURES)
+
+
+def section(recorded: dict[str, Any]) -> dict[str, Any]:
+    """What the report shows of it."""
+    write_json(recorded, Paths().previous)
+    return read_section(Paths().previous)
 
 
 def told(recorded: dict[str, Any]) -> dict[str, Any]:

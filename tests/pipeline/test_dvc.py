@@ -176,6 +176,10 @@ def test_metrics_and_plots_are_compared_across_branches(project: Project) -> Non
     page = project.run("dvc", "plots", "diff", "main", "workspace").strip().splitlines()[-1]
     html = (project.root / page.removeprefix("file://")).read_text(encoding="utf-8") if page.startswith("file://") else ""
     assert "Training loss" in html and "ROC" in html, page
+    main = project.run("git", "rev-parse", "main").strip()
+    beside = json.loads((project.root / "metrics/previous.json").read_text(encoding="utf-8"))
+    assert beside["of"]["commit"] == main and "verdict" in beside["compared"]["metrics"]["accuracy"]
+    assert f"This model beside commit {main[:12]}" in (project.root / "reports/report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

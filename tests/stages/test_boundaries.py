@@ -135,6 +135,7 @@ def test_half_a_file_is_an_error_that_names_it(run: Callable[[str], None], tmp_p
         ("report", "metrics/evaluate.json", '{"test": null}', "test: expected a value of type dict, found NoneType"),
         ("report", "metrics/plots/roc.csv", "a,b\n1,2\n", "missing: false_positive_rate, true_positive_rate"),
         ("report", "metrics/plots/loss.csv", "", "missing: step, loss"),
+        ("report", "metrics/previous.json", "[]", "expected what was compared, or a reason"),
     ],
 )
 def test_other_files_between_stages(

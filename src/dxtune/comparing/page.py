@@ -1,11 +1,14 @@
 """A comparison as a page: the report of the workspace, with a section that holds it beside another revision."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from dxtune.comparing.show import NOTE, flips, groups, left_out, metrics, shareable, size
+from dxtune.errors import DataError
+from dxtune.files import read_json
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.reporting.figures import Axis, Estimate, interval_bar
@@ -20,9 +23,14 @@ def as_page(figures: dict[str, Any], params: Params, paths: Paths) -> str:
     return make_report(params, paths, compared(shareable(figures)))
 
 
-def beside_last(previous: dict[str, Any]) -> dict[str, Any]:
-    """What the section shows of metrics/previous.json: the comparison, or why there is none."""
-    return compared(previous["compared"]) if "compared" in previous else {"reason": previous["reason"]}
+def read_section(previous: Path) -> dict[str, Any]:
+    """What the section shows of metrics/previous.json: the comparison, or why there is none. Raises DataError on neither."""
+    found = read_json(previous)
+    if isinstance(found, dict) and "compared" in found:
+        return compared(found["compared"])
+    if not isinstance(found, dict) or "reason" not in found:
+        raise DataError(f"{previous}: expected what was compared, or a reason, found neither: run dvc repro again")
+    return {"reason": found["reason"]}
 
 
 def compared(figures: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Write the model card, the data card and one self-contained HTML report: `dxtune report`."""
 
-from dxtune.comparing.page import beside_last
-from dxtune.files import read_json, write_text
+from dxtune.comparing.page import read_section
+from dxtune.files import write_text
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.reporting.cards import render_data_card, render_model_card
@@ -14,5 +14,5 @@ def run(params: Params, paths: Paths) -> None:
     facts = read_facts(paths.metrics)
     write_text(render_model_card(facts, params), paths.reports / "model_card.md")
     write_text(render_data_card(facts, params), paths.reports / "data_card.md")
-    report = make_report(params, paths, beside_last(read_json(paths.previous)))
+    report = make_report(params, paths, read_section(paths.previous))
     write_text(report, paths.reports / "report.html")
