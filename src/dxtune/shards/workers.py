@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import pickle
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -30,24 +31,36 @@ def call_all(fn: Callable[..., Any], jobs: Iterable[Job], workers: int) -> Itera
         for number, arguments in itertools.chain(first, jobs):
             yield number, fn(*arguments)
         return
-    os.environ["POLARS_MAX_THREADS"] = "1"  # of each worker: this process has read it long ago
-    # spawn: a fork of a process whose libraries hold threads can hang
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (fn,))
-    waiting: dict[Future[Any], int] = {}
+    sent, waiting = pickle.dumps(fn), dict[Future[Any], int]()
+    pool, well = _pools.pop(workers, None) or _new_pool(workers), False
     try:
         for number, arguments in itertools.chain(first, jobs):
-            waiting[pool.submit(_call, arguments)] = number
+            waiting[pool.submit(_call, sent, arguments)] = number
             if len(waiting) >= IN_FLIGHT * workers:
                 yield from _finished(waiting)
         while waiting:
             yield from _finished(waiting)
+        well = True
     except BrokenProcessPool:
         raise DataError(
             f"expected {workers} worker processes to stay alive, but one was killed, mostly for want of memory: lower "
             "data.workers and run again; what is finished is kept"
         ) from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        if well:
+            _pools[workers] = pool
+        else:
+            pool.shutdown(cancel_futures=True)
+
+
+_pools: dict[int, ProcessPoolExecutor] = {}
+"""Idle ones by the number of workers: those of the next call need not start again."""
+
+
+def _new_pool(workers: int) -> ProcessPoolExecutor:
+    os.environ["POLARS_MAX_THREADS"] = "1"  # of each worker: this process has read it long ago
+    # spawn: a fork of a process whose libraries hold threads can hang
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
 
 
 def _finished(waiting: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
@@ -55,12 +68,11 @@ def _finished(waiting: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
         yield waiting.pop(future), future.result()
 
 
-_function: Callable[..., Any]
+_function: tuple[bytes, Callable[..., Any]] = (b"", print)
+"""The last one that this worker was sent, and what it is: loaded once, it keeps what it has made for itself."""
 
 
-def _start(fn: Callable[..., Any]) -> None:
-    global _function  # noqa: PLW0603 (sent once to each worker, not with each job: it may hold a vocabulary)
-    _function = fn
+def _start() -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
@@ -72,8 +84,11 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _call(arguments: tuple[Any, ...]) -> Any:
-    return _call_with(_function, arguments)
+def _call(sent: bytes, arguments: tuple[Any, ...]) -> Any:
+    global _function  # noqa: PLW0603
+    if sent != _function[0]:
+        _function = sent, pickle.loads(sent)  # noqa: S301 (this program's own)
+    return _call_with(_function[1], arguments)
 
 
 def call_all_on_ray(
