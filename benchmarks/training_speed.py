@@ -6,7 +6,9 @@
 textbook: pad every note to 512 tokens, fp32, transformers' Trainer with its defaults (dropout 0.1, batches of 8 in random
 order) and AutoModelForSequenceClassification. flags: the same model and Trainer with the flags that help on this machine: notes
 grouped by length and padded to the longest of a batch, bf16 autocast, fused AdamW, our batch size. flags, no dropout: also the
-model's dropout at 0, which is no flag but a line. ours: what the stage `train` does, with the settings of params.yaml.
+model's dropout at 0, which is no flag but a line. ours: what the stage `train` does, with the settings of params.yaml. ours,
+last layers: the same with model.method: last_n_layers and model.last_layers: 3; what its frozen layers say is computed once a
+run, and each epoch bears its part of that (1 of train.epochs).
 
 Speed is measured in rounds that take turns (textbook, flags, ours, textbook, ...), each a new process over the same notes,
 because the machine may be shared: the median of the ratios counts. The clock runs inside optimiser steps; the whole training,
@@ -42,7 +44,9 @@ from dxtune.training.callbacks import StepClock
 from dxtune.training.machine import prepare, resolve_precision
 
 PAD_TO = 512
-RECIPES = ("textbook", "flags", "flags, no dropout", "ours")
+RECIPES = ("textbook", "flags", "flags, no dropout", "ours", "ours, last layers")
+LAST = 3
+"""Layers that learn in the last recipe, of six: what the others say is computed once (training/frozen.py)."""
 
 
 @dataclass
@@ -100,11 +104,16 @@ def transformers_own(recipe: str, params: Params, splits: dict[str, pl.DataFrame
     return run
 
 
-def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: int) -> Run:
+def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: int) -> Run:
     """What the stage `train` does. The whole holds the fit of the head, validation and checkpoints."""
+    if recipe == "ours, last layers":
+        method = params.model.model_copy(update={"method": "last_n_layers", "last_layers": LAST})
+        params = params.model_copy(update={"model": method})
     prepare(params.train.threads, params.train.seed)
     from dxtune.tasks import classification
     from dxtune.training.attention import use_fast_attention
+    from dxtune.training.frozen import Frozen
+    from dxtune.training.method import adapt
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary
 
@@ -120,13 +129,19 @@ def ours(params: Params, splits: dict[str, pl.DataFrame], classes: int, epochs: 
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
         classification.fit_head(model, train, pad_id, bf16)
+        model.encoder = adapt(model.encoder, params.model)
         words = Vocabulary(model.encoder, (train, validation), pad_id)
         words.narrow(model.encoder)
         fitting, checking = words.renumber(train), words.renumber(validation)
         collate, score = partial(classification.collate, pad_id=pad_id, labels=classes), classification.scorer(checking)
+        frozen = Frozen(model, params, (fitting, checking), Path(folder))
+        reading = time.perf_counter()
+        (fitting, checking), collate = frozen.read((fitting, checking), collate, pad_id, bf16)
+        reading = (time.perf_counter() - reading) * epochs / params.train.epochs
         fitted = fit(model, collate, fitting, checking, score, settings, "bf16" if bf16 else "fp32", Path(folder))
+        frozen.give_back()
         words.widen(model.encoder)
-        run = Run(fitted.clock.seconds, time.perf_counter() - started)
+        run = Run(fitted.clock.seconds + reading, time.perf_counter() - started)
 
     if "test" in splits:
         known: dict[str, Any] = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(base))}
@@ -157,7 +172,7 @@ def child(recipe: str, notes: int, epochs: int) -> None:
     if recipe == "profile":
         profile(params, splits, classes)
         return
-    make = ours if recipe == "ours" else partial(transformers_own, recipe)
+    make = partial(ours if recipe.startswith("ours") else transformers_own, recipe)
     run = make(params, splits, classes, epochs)
     ms = 1000 / (splits["train"].height * epochs)
     lengths = splits["train"]["length"].to_numpy().astype(float)
@@ -192,7 +207,7 @@ def profile(params: Params, splits: dict[str, pl.DataFrame], classes: int) -> No
     from torch.profiler import profile as torch_profile
 
     with torch_profile(activities=[ProfilerActivity.CPU]) as made:
-        ours(params, splits, classes, 1)
+        ours("ours", params, splits, classes, 1)
     events = sorted(made.key_averages(), key=lambda event: -event.self_cpu_time_total)
     every = sum(event.self_cpu_time_total for event in events)
     print("".join(f"  {event.key[:44]:<46}{event.self_cpu_time_total / every:6.1%}\n" for event in events[:12]), end="")

@@ -35,6 +35,7 @@ def run(params: Params, paths: Paths) -> None:
     prepare(params.train.threads, params.train.seed)  # before torch allocates
     from dxtune.tasks import domain
     from dxtune.training.attention import use_fast_attention
+    from dxtune.training.frozen import Frozen
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary
@@ -57,13 +58,17 @@ def run(params: Params, paths: Paths) -> None:
     words = Vocabulary(model.encoder, (train, validation), pad_id)
     words.narrow(model.encoder)
     fitting, checking = (gather(words.renumber(each), params.train.window_pooling) for each in (train, validation))
-    collate = partial(task.collate, pad_id=pad_id, labels=len(labels))
+    frozen = Frozen(model, params, (fitting, checking), checkpoints)
+    (fitting, checking), collate = frozen.read(
+        (fitting, checking), partial(task.collate, pad_id=pad_id, labels=len(labels)), pad_id, precision == "bf16"
+    )
     spare = processes.spare(model)
     fitted = fit(model, collate, fitting, checking, task.scorer(checking), params.train, precision, checkpoints)
     model = processes.whole(model, spare)
     if not processes.is_first():
         return
 
+    frozen.give_back()
     words.widen(model.encoder)
     model.encoder = merge(model.encoder)
     model.tokenizer = load_tokenizer(paths.tokens / "tokenizer")

@@ -49,6 +49,7 @@ class NoteModel(nn.Module):
         nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
         nn.init.zeros_(self.head.bias)
         self.weights: nn.Linear | None = None
+        self.recalled: nn.Module | None = None  # what stands in the place of frozen layers (training/frozen.py)
         self.tokenizer: Any = None  # of a model that answers: the language of a note is told by its text
 
     def weigh_windows(self) -> None:
@@ -67,12 +68,16 @@ class NoteModel(nn.Module):
         token_type_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
+        states: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         """`logits` (batch, outputs) and, with labels, `loss`: its mean over the elements of the whole effective batch's labels.
 
         With gradient accumulation, `num_items_in_batch` counts these in all micro-batches, and the losses add up.
         After `weigh_windows`, inputs are those of notes, (batch, windows, length): a window without tokens is none.
+        states: (batch, length, size), what frozen layers say, where `recalled` stands in their place.
         """
+        if self.recalled is not None:
+            self.recalled.states = states
         if input_ids.ndim == 3:
             logits = self._of_windows(input_ids, attention_mask, token_type_ids)
         else:
