@@ -1,7 +1,7 @@
 """The data stages at several sizes: time and memory of each, what appending costs, what a second worker gives.
 
     python benchmarks/data_scale.py                              # 10,000 and 100,000 notes: half an hour
-    python benchmarks/data_scale.py --sizes 1000000 --only-grow  # by hand: two hours
+    python benchmarks/data_scale.py --sizes 1000000 --only-grow  # by hand: 40 minutes
     python benchmarks/data_scale.py --quick                      # a few hundred notes: whether the benchmark itself works
 
 Notes are synthetic: about 2,400 characters of filled templates of dxtune.deid_training, four a patient and far apart, in a
@@ -10,7 +10,7 @@ scratch project. Memory is that of all processes of a stage together: the peak o
 (PSS), ten times a second. Appending adds 1 % of new patients. tokenize, start-up and files and all, is compared with
 `tokenizers` alone: encode_batch_fast over the same texts, a shard at a time, on all processors, in this process, once before
 and once after it, because the machine is not the same from minute to minute. For the same reason one worker and two take turns,
-ROUNDS times on WORKERS_NOTES notes, and the medians are compared.
+on up to WORKERS_NOTES notes, and the medians are compared.
 
 Everything is printed at each size, and judged; what counts for the exit code is the largest size, because starting four
 processes takes seconds whatever there is to do.
@@ -45,7 +45,7 @@ CHARACTERS, NOTES_PER_PATIENT, LABELS = 2400, 4, 10
 WARD = 3000  # notes among which those of a patient lie far apart, so that many a patient has notes in two shards
 COPIES = 20  # fillings of each block: 70,000 texts with names and numbers of their own, from which notes are put together
 RAW_NOTES = 50_000  # that `tokenizers` alone encodes, at the most
-ROUNDS, WORKERS_NOTES = 3, 40_000  # of one worker beside two: ten shards
+WORKERS_NOTES = 100_000  # of one worker beside two, at the most: fewer shards, and their number counts
 SETTINGS = {
     "collect": {"source": "table", "path": "notes.jsonl", "patient_column": "patient", "subgroup_columns": []},
     "deidentify": {"key": "public"},
@@ -210,10 +210,10 @@ def measure(size: int, folder: Path) -> tuple[dict[str, Cost], bool]:
     return full, all(reached)
 
 
-def take_turns(size: int, folder: Path) -> bool:
+def take_turns(size: int, rounds: int, folder: Path) -> bool:
     """Whether two workers are as much faster than one as is asked, by the medians of runs in turn."""
     runs: dict[int, list[dict[str, Cost]]] = {2: [], 1: []}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         for workers, costs in runs.items():
             root = folder / f"turn-{turn}-{workers}"
             make_project(root, size, workers)
@@ -236,6 +236,7 @@ def main(arguments: list[str] | None = None) -> bool:
     parser.add_argument("--sizes", default="10000,100000", help="numbers of notes, smallest first")
     parser.add_argument("--quick", action="store_true", help="400 and 800 notes: too few to judge anything but the benchmark")
     parser.add_argument("--only-grow", action="store_true", help="no run with one worker")
+    parser.add_argument("--rounds", type=int, default=3, help="of two workers and of one, in turn")
     options = parser.parse_args(arguments)
     sizes = [400, 800] if options.quick else [int(size) for size in options.sizes.split(",")]
     per_note: dict[int, float] = {}
@@ -245,7 +246,7 @@ def main(arguments: list[str] | None = None) -> bool:
             costs, reached = measure(size, Path(folder))
             per_note[size] = total(costs) / size
         if not options.only_grow:
-            reached &= take_turns(min(sizes[-1], WORKERS_NOTES), Path(folder))
+            reached &= take_turns(min(sizes[-1], WORKERS_NOTES), options.rounds, Path(folder))
     if len(sizes) > 1:
         print(f"\n{sizes[0]:,} to {sizes[-1]:,} notes")
         growth = per_note[sizes[-1]] / per_note[sizes[0]]

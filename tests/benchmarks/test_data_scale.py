@@ -10,11 +10,8 @@ import pytest
 from benchmarks import data_scale
 
 
-def test_it_runs_every_stage_and_judges_every_figure(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(data_scale, "ROUNDS", 1)
-    data_scale.main(["--sizes", "400"])
+def test_it_runs_every_stage_and_judges_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    data_scale.main(["--sizes", "400", "--rounds", "1"])
     printed = capsys.readouterr().out
     for runs in ("400 notes, two workers", "4 notes more", "400 notes, one worker"):
         part = printed.partition(runs)[2].split("\n\n")[0]
