@@ -46,7 +46,7 @@ from dxtune.training.machine import prepare, resolve_precision
 PAD_TO = 512
 RECIPES = ("textbook", "flags", "flags, no dropout", "ours", "ours, last layers")
 LAST = 3
-"""Layers that learn in the last recipe, of six: what the others say is computed once (training/frozen.py)."""
+"""Layers that learn in the last recipe, of six: what the others say is computed once (tasks/frozen.py)."""
 
 
 @dataclass
@@ -111,8 +111,8 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
         params = params.model_copy(update={"model": method})
     prepare(params.train.threads, params.train.seed)
     from dxtune.tasks import classification
+    from dxtune.tasks.frozen import Frozen
     from dxtune.training.attention import use_fast_attention
-    from dxtune.training.frozen import Frozen
     from dxtune.training.method import adapt
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary

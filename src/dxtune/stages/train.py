@@ -34,8 +34,8 @@ def run(params: Params, paths: Paths) -> None:
     processes.join(params.train.processes, params.train.threads, params.train.accelerate)
     prepare(params.train.threads, params.train.seed)  # before torch allocates
     from dxtune.tasks import domain
+    from dxtune.tasks.frozen import Frozen
     from dxtune.training.attention import use_fast_attention
-    from dxtune.training.frozen import Frozen
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary

@@ -49,7 +49,7 @@ class NoteModel(nn.Module):
         nn.init.normal_(self.head.weight, std=getattr(encoder.config, "initializer_range", 0.02))
         nn.init.zeros_(self.head.bias)
         self.weights: nn.Linear | None = None
-        self.recalled: nn.Module | None = None  # what stands in the place of frozen layers (training/frozen.py)
+        self.recalled: Any = None  # what stands in the place of frozen layers (tasks/frozen.py)
         self.tokenizer: Any = None  # of a model that answers: the language of a note is told by its text
 
     def weigh_windows(self) -> None:

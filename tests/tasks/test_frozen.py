@@ -1,4 +1,4 @@
-"""training/frozen.py: a step on remembered vectors is the step on the whole encoder, and all layers come back."""
+"""tasks/frozen.py: a step on remembered vectors is the step on the whole encoder, and all layers come back."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ import torch
 from dxtune.params import Params
 from dxtune.tasks import classification
 from dxtune.tasks.encoder import NoteModel
-from dxtune.training.frozen import FILE, Frozen
+from dxtune.tasks.frozen import FILE, Frozen
 from dxtune.training.method import adapt, stack
 from tests.training import architectures
 from tests.training.test_trainer import tokens
@@ -80,5 +80,5 @@ def test_where_it_is_not_exact_or_nothing_is_frozen_all_layers_stay(
 def test_too_many_notes_are_read_whole(
     tiny_model: Path, tmp_path: Path, params_with: With, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dxtune.training.frozen.MOST", 1000)
+    monkeypatch.setattr("dxtune.tasks.frozen.MOST", 1000)
     assert prepared(tiny_model, params_with(model={"method": "head"}), tmp_path)[1].count == 0
