@@ -179,7 +179,7 @@ def test_metrics_and_plots_are_compared_across_branches(project: Project) -> Non
     main = project.run("git", "rev-parse", "main").strip()
     beside = json.loads((project.root / "metrics/previous.json").read_text(encoding="utf-8"))
     assert beside["of"]["commit"] == main and "verdict" in beside["compared"]["metrics"]["accuracy"]
-    assert f"This model beside commit {main[:12]}" in (project.root / "reports/report.html").read_text(encoding="utf-8")
+    assert f"This model beside commit {main[:8]}" in (project.root / "reports/report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dxtune.files import read_json
 from dxtune.params import Params
 from dxtune.paths import Paths
 from dxtune.reporting.figures import Axis, Estimate, interval_bar
-from dxtune.reporting.report import make_report
+from dxtune.reporting.report import make_report, words
 
 MOST = 0.2
 """Of a difference that is drawn: perplexities and lines of calibration go far beyond what other metrics do."""
@@ -43,7 +43,7 @@ def compared(figures: dict[str, Any]) -> dict[str, Any]:
         "about": [f"{size(figures)}.", *(f"{line}." for line in left_out(figures))],
         "tables": [
             _table("Metrics", table, list(figures["metrics"].values())),
-            *([_table(f"Subgroups: {figures['subgroup_metric']}", by_group, cells)] if cells else []),
+            *([_table("Subgroups", by_group, cells)] if cells else []),
         ],
         "flips": [line for line, _ in flips(figures)],
         "note": NOTE.format(**figures),
@@ -51,8 +51,9 @@ def compared(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(title: str, rows: list[list[str]], cells: list[dict[str, Any]]) -> dict[str, Any]:
-    bars = [_bar(row[0], cell) for row, cell in zip(rows[1:], cells, strict=True)]
-    return {"title": title, "heading": rows[0], "rows": list(zip(rows[1:], bars, strict=True)), "most": MOST}
+    heading, *rows = [[words(row[0]), *row[1:]] for row in rows]
+    bars = [_bar(row[0], cell) for row, cell in zip(rows, cells, strict=True)]
+    return {"title": title, "heading": heading, "rows": list(zip(rows, bars, strict=True)), "most": MOST}
 
 
 def _bar(name: str, cell: dict[str, Any]) -> Markup:

@@ -15,7 +15,7 @@ from dxtune.files import md5_of
 from dxtune.params import Params
 from dxtune.paths import Paths
 
-SHOWN = 12
+SHOWN = 8
 """Digits of a commit's hash."""
 
 
