@@ -234,7 +234,8 @@ def test_saved_and_loaded_it_answers_the_same_and_briefly(base: Path, tmp_path: 
     asked = generation.predict(loaded, tokens(base, pairs(48).drop("response")), facts, bf16=False)
     assert asked["answer"].to_list() == made["answer"].to_list()
     assert asked["tokens"].sum() == 0
-    assert (made["unlike"] < 0.99).all() and asked["unlike"].to_list() == made["unlike"].to_list(), "of the prompt alone"
+    assert asked["unlike"].to_list() == made["unlike"].to_list(), "of the prompt alone"
+    assert (made["unlike"] > 0.99).sum() <= 2, "but for the farthest of those that it was fitted on"
     other = tokens(base, pairs(48).with_columns(text=pl.lit("zzz " * 40)))
     strange = generation.predict(loaded, other[[0]], facts, bf16=False)
     (response,) = generation.answers(strange, pairs(1), [], facts)
@@ -304,7 +305,9 @@ def test_smollm2_is_unpacked_and_speaks(tmp_path: Path, monkeypatch: pytest.Monk
     model.tokenizer = chat
     frame = pl.DataFrame({"note_id": ["a"], "text": ["What is asthma?"], "response": ["A disease of the airways."]})
     table = encode(chat.to_str(), 96, "truncate", 0, frame).tables["tokens"]
-    made = generation.predict(model, table, {"max_tokens": 96, "pad_token_id": pad_token_id(folder)}, bf16=False)
+    facts = {"max_tokens": 96, "pad_token_id": pad_token_id(folder), "unk_token_id": -1}
+    facts |= generation.fit(model, table.with_columns(patient_id=pl.lit("p")), facts, bf16=False)
+    made = generation.predict(model, table, facts, bf16=False)
     assert "asthma" in made["answer"][0].lower()
     assert made["nll"][0] / made["tokens"][0] < 6, "nats a token, of 10.8 for guessing: it knows the language"
     shutil.rmtree(folder)  # half a gigabyte

@@ -173,7 +173,7 @@ def prompts_of(tokens: pl.DataFrame) -> pl.DataFrame:
     """The same pairs without their responses."""
     rows = zip(tokens["input_ids"].to_list(), tokens["token_type_ids"].to_list(), strict=True)
     prompts = list_column("input_ids", [ids[: kinds.count(0)] for ids, kinds in rows])
-    return tokens.select("note_id", "patient_id").with_columns(prompts)
+    return tokens.drop("token_type_ids").with_columns(prompts)
 
 
 def _vectors(model: Responder, prompts: pl.DataFrame, settings: dict[str, Any], bf16: bool) -> np.ndarray:
