@@ -12,8 +12,9 @@ export PYTHONNOUSERSITE := 1
 run: setup
 	dvc repro
 
+# Files in their order: sorted by the number of their tests, the longest ones would come last, and a process would wait.
 test: setup lint
-	pytest -n 2 --dist loadfile --no-loadscope-reorder  # the long files in the middle: neither process waits at the end
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(DONE)
 
