@@ -24,11 +24,18 @@ WHOLE = [
     ("works for kessler & sons as a clerk", "works for [FACILITY] as a clerk"),
     ("The medical unit and the pain clinic agree.", "The medical unit and the pain clinic agree."),
     ("Name: Anna Quist Unit No: 1001401", "Name: [NAME] Unit No: [MRN]"),
+    # employers, by what is said of them
+    ("Works for Mid-Valley Freight in Wexcombe.", "Works for [FACILITY] in [LOCATION]."),
+    ("He was employed by the Golden Harvest Bakery then.", "He was employed by the [FACILITY] then."),
+    ("The cream works for Eczema.", "The cream works for Eczema."),
+    ("Worked at home with two dogs.", "Worked at home with two dogs."),
     # codes
     ("Lab no. AB-4417-x_29.", "Lab no. [ID]."),
     # places of several words
     ("Moved here from Stoke-on-Tarn last year.", "Moved here from [LOCATION] last year."),
     ("83876 Lucy Way is his home.", "[LOCATION] is his home."),
+    ("lives at 12 oak st, several falls at home", "lives at [LOCATION], several falls at home"),
+    ("seen at oakmere clinic in low spirits. no falls.", "seen at [FACILITY] in low spirits. no falls."),
 ]  # fmt: skip
 GONE = [
     ("Lives at 512 N. Tamblyn Way, unit #7 now.", "512 N. Tamblyn Way unit #7"),
@@ -37,6 +44,9 @@ GONE = [
     ("Home: 5 W. Maple", "5 W. Maple"),
     ("Home address on file: 732 Sycamore Place, Wexcombe.", "732 Sycamore Place Wexcombe"),
     ("home address on file: 4353 mill pond road, wexcombe", "4353 mill pond road wexcombe"),
+    ("lives at 6945 martin luther king blvd in salem", "6945 martin luther king blvd salem"),
+    ("lives at 12 oak st in silver creek, mi 49093.", "12 oak st silver creek 49093"),
+    ("home address on file: 91 old fort lane, birch hills.\nslept", "91 old fort lane birch hills"),
     ("lives in port ellery with her son", "port ellery"),
     ("Seen by Dr. Abd-al-Karim Haddad today.", "Abd-al-Karim Haddad"),
     ("Transferred from Lutheran Home of the Plains.", "Lutheran Home Plains"),

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from dxtune.deid import grammar, lexicon
 from dxtune.deid.looks import NUMBER, Look, ranges
 from dxtune.deid.spans import TYPES
-from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, LOWER, MARK, TITLE, UPPER, Bytes, Ints
+from dxtune.deid.tokens import DIGITS, EDGE, LETTERS, LOWER, MARK, TITLE, UPPER, Bytes, Ints, hash_words
 
 SLACK = 300
 """How much below the threshold a word may be that stands beside a masked one. Scores are in hundredths of a logit."""
@@ -18,6 +18,12 @@ _CODES = np.isin(
     [NUMBER[kind] for kind in ("ID", "MRN", "LICENSE", "DEVICE", "VEHICLE", "ACCOUNT", "HEALTH_PLAN")],
 )
 """The types whose values are runs of letters and digits."""
+_TOWN = hash_words([
+    "beach", "bluff", "bluffs", "city", "creek", "falls", "ferry", "grove", "harbor", "harbour", "heights", "hills", "island",
+    "junction", "lakes", "landing", "park", "rapids", "rivers", "springs", "valley", "village",
+])  # fmt: skip
+"""Second words of towns that medicine does not use behind a place."""
+_WORKS, _FOR = hash_words(["works", "worked", "working", "employed"]), hash_words(["for", "at", "by"])
 _ORDINARY = np.isin(np.arange(32), (lexicon.FUNCTION, lexicon.COMMON, lexicon.MEDICAL, lexicon.SOME_MEDICAL))
 
 
@@ -38,8 +44,10 @@ def spread(seen: Look, kind: Bytes, margin: npt.NDArray[np.int32], guess: Bytes)
     _spread_to_house_numbers(seen, kind, near)
     _fill(seen, kind, hyphen)
     _complete_streets(seen, kind, near)
+    _complete_towns(seen, kind, near)
     _complete_codes(seen, kind)
     _complete_names(seen, kind, ordinary)
+    _mark_employers(seen, kind, near)
     _complete_facilities(seen, kind, margin)
 
 
@@ -101,7 +109,7 @@ def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> N
     street = grammar.members("street")[seen.classes]
     word = (tokens.kind == LETTERS) & ~seen.fixed
     number = np.flatnonzero((kind == place) & (tokens.kind == DIGITS))
-    for words in (1, 2):
+    for words in (1, 2, 3):
         ends = number[np.minimum(number + words + 1, len(kind) - 1) < len(kind) - 1]
         whole = street[ends + words + 1]
         for step in range(1, words + 2):
@@ -137,6 +145,38 @@ def _complete_streets(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> N
             joined &= (seen.classes[left + 1] == ord("-")) & (seen.classes[left + 3] == ord("-"))
         for place_ in range(1, step):
             kind[left[joined] + place_] = kind[left[joined]]
+
+
+def _complete_towns(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
+    """Marks a town of two words in small letters behind a place: "12 elm st, grand rapids", "at the clinic in cedar falls"."""
+    tokens = seen.tokens
+    small = (tokens.kind == LETTERS) & (tokens.shape == LOWER) & (kind == 0)
+    places = np.flatnonzero(_PLACES[kind])
+    places = places[(tokens.kind[places] != EDGE) & (tokens.kind[places + 1] != EDGE) & (tokens.kind[places + 2] != EDGE)]
+    inside = seen.classes[places + 1] == ord(grammar.word_codes()["in"])
+    behind = (seen.classes[places + 1] == ord(",")) & (kind[places] == NUMBER["LOCATION"])
+    town = places[inside | behind] + 3
+    town = town[small[town] & small[town - 1] & near[town] & near[town - 1]]
+    closed = grammar.marks(b",.;")[seen.classes[town + 1]] | (tokens.gap[town + 1] > 1) | (tokens.kind[town + 1] == EDGE)
+    town = town[closed & np.isin(tokens.word[town], _TOWN)]
+    kind[town] = kind[town - 1] = NUMBER["LOCATION"]
+
+
+def _mark_employers(seen: Look, kind: Bytes, near: npt.NDArray[np.bool_]) -> None:
+    """Marks whom somebody works for, two words with capitals or more: "works for Tri-City Paving". Identifiers of employers go,
+    too: 45 CFR 164.514(b)(2)(i)."""
+    tokens = seen.tokens
+    capital = (tokens.kind == LETTERS) & (tokens.shape == TITLE) & ~seen.fixed
+    works = np.flatnonzero(np.isin(tokens.word, _WORKS))
+    works = works[np.isin(tokens.word[works + 1], _FOR)]
+    first = np.where(grammar.members("the")[seen.classes[works + 2]], works + 3, works + 2)
+    first = first[capital[first]]
+    last = first
+    for _ in range(5):
+        after = np.where(seen.classes[last + 1] == ord("-"), last + 2, last + 1)
+        last = np.where(capital[after] & near[after] & near[last + 1], after, last)
+    named = ranges(first[last > first], last[last > first] + 1)
+    kind[named[kind[named] == 0]] = NUMBER["FACILITY"]
 
 
 def _complete_names(seen: Look, kind: Bytes, ordinary: npt.NDArray[np.bool_]) -> None:

@@ -128,7 +128,7 @@ _STREETS = (
     _over_lines(
         r"<num> <letter>? ,? _ (?:<compass> \.? _)? (?: (?: <title> \.? | <old> | <street> | <weekday> | <month> | <n12> <suffix> | <n3> <suffix> ) _ ){1,4} <street>"
     ),
-    r"(?: <n2> | <n3up> ) _ (?: <lower> _ ){1,2} <street>",
+    r"(?: <n2> | <n3up> ) _ (?: (?: <lower> | <old> ) _ ){1,2} <street>",
 )
 
 # In order of priority: of two that fit the same tokens the first wins. Of several that fit, the longest is taken.
