@@ -54,7 +54,8 @@ def test_figures_have_intervals_and_stand_beside_a_linear_model(params_with: Cal
         ids = notes[split].select("note_id", "patient_id", "label_ids", pl.lit(split).alias("split"))
         parts.append(ids.with_columns(made, pl.lit(0.0).alias("unlike")))
     thresholds = np.array([0.5, 0.5, 0.9])
-    figures, tables = multilabel_assessment.measured(notes, pl.concat(parts), ["a", "b", "c"], 2.0, thresholds, params)
+    others = {"centroid": multilabel.multi_hot([[0]] * 60, 3)}
+    figures, tables = multilabel_assessment.measured(notes, pl.concat(parts), ["a", "b", "c"], 2.0, thresholds, others, params)
     test, baseline = figures["test"], figures["baseline"]
     for name in ("micro_f1", "macro_f1", "micro_auroc", "macro_auroc", "macro_auprc", "exact_match"):
         assert test[f"{name}_low"] <= test[name] <= test[f"{name}_high"], name
@@ -71,6 +72,8 @@ def test_figures_have_intervals_and_stand_beside_a_linear_model(params_with: Cal
     assert baseline["tfidf_micro_f1"] == 1, "the word is the label"
     assert baseline["difference_micro_f1"] == pytest.approx(test["micro_f1"] - 1, abs=2e-6)
     assert baseline["majority_micro_f1"] == pytest.approx(2 * 30 / (60 + 60))
+    assert baseline["centroid_micro_f1"] == baseline["majority_micro_f1"]
+    assert baseline["difference_centroid_micro_f1"] == pytest.approx(test["micro_f1"] - 0.5, abs=2e-6)
     decision = figures["decision"]
     assert 0 <= decision["answered_share_low"] <= decision["answered_share"] and decision["answer_risk"] >= 0
     assert tables["risk_coverage"].height == 100 and "answered_share" in set(tables["subgroups"]["metric"])

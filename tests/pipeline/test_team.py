@@ -46,6 +46,16 @@ def test_after_a_pull_nothing_reruns(owner: Project, colleague: Project) -> None
         assert colleague.bytes_of(name) == owner.bytes_of(name) != {}
 
 
+def test_with_the_raw_notes_at_hand_a_plain_repro_reruns_nothing(owner: Project) -> None:
+    """A colleague of the same hospital, who may see the notes."""
+    inside = clone(owner, "inside")
+    shutil.copytree(owner.root / "data/raw", inside.root / "data/raw")
+    inside.run("git", "pull", "--quiet")
+    inside.run("dvc", "pull", "--quiet")
+    assert inside.repro() == ["fingerprint"]
+    assert inside.run("git", "status", "--porcelain") == ""
+
+
 def test_the_colleague_can_verify_the_commit(colleague: Project) -> None:
     told = json.loads(colleague.run("dxtune", "verify", "--json", code=1))
     findings = {name: check["findings"] for name, check in told["checks"].items() if check["findings"]}

@@ -21,11 +21,13 @@ def measured(
     labels: list[str],
     temperature: float,
     thresholds: Floats,
+    others: Mapping[str, Matrix],
     params: Params,
 ) -> tuple[Figures, Tables]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions.
 
-    thresholds: (labels,), fitted on validation; those of the linear baseline are fitted there in the same way.
+    thresholds: (labels,), fitted on validation; those of the linear baseline are fitted there in the same way. others: what
+    rivals make of the test notes besides the linear and the constant one, in the order of note_id.
     """
     from dxtune.evaluation.clinical_metric import measure as by_metric  # loads torch, through evaluate
 
@@ -34,7 +36,11 @@ def measured(
     seen, known, truth = (multi_hot(frame["label_ids"], len(labels)) for frame in (train, validation, test))
     texts = [baseline.texts(frame) for frame in (validation, test)]
     for_thresholds, tfidf = baseline.tfidf_labels(baseline.texts(train), seen, texts)
-    rivals = {"tfidf": tfidf >= fit_thresholds(known, for_thresholds), "majority": _most_frequent(seen, test.height)}
+    rivals = {
+        "tfidf": tfidf >= fit_thresholds(known, for_thresholds),
+        "majority": _most_frequent(seen, test.height),
+        **others,
+    }
     sample = several(truth, matrix(test, "probabilities"), thresholds)
 
     known_sample = several(known, matrix(validation, "probabilities"), thresholds)

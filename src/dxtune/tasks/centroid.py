@@ -1,4 +1,5 @@
-"""The base model as it was, without any tuning, as a rival: the class whose mean training note is nearest.
+"""The base model as it was, without any tuning, as a rival: the class whose mean training note is nearest, and of several
+labels each that the nearer mean has: of the training notes with it, or without it.
 
 The means are made where training begins, which looks at every note with the untouched base model anyway.
 """
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 from sklearn.preprocessing import normalize
 
+from dxtune.evaluation.multilabel import multi_hot
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.notes import encode, mean_by_note
@@ -24,11 +26,19 @@ def fit_centroids(tokens: pl.DataFrame, vectors: np.ndarray) -> dict[str, Any]:
 
     tokens: a note or a window of one a row, with `label_id`; vectors: of the untouched base model, row by row.
     """
-    labels = tokens.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
-    notes = normalize(mean_by_note(tokens["note_id"], vectors)[1])
+    labels, notes = _by_note(tokens, vectors, "label_id")
     classes = np.unique(labels)
-    means = np.stack([notes[labels == label].mean(axis=0) for label in classes])
-    return {"classes": classes.tolist(), "means": np.round(means, DIGITS).tolist()}
+    return {"classes": classes.tolist(), "means": [_mean(notes[labels == label]) for label in classes]}
+
+
+def fit_pairs(tokens: pl.DataFrame, vectors: np.ndarray, labels: int) -> dict[str, Any]:
+    """The `pairs` of means: of each label that of the notes without it, and that of those with it; None where there are none.
+
+    tokens: as for `fit_centroids`, with `label_ids`.
+    """
+    ids, notes = _by_note(tokens, vectors, "label_ids")
+    has = multi_hot(ids.tolist(), labels).T.astype(bool)
+    return {"pairs": [[_mean(notes[~label]), _mean(notes[label])] for label in has]}
 
 
 def nearest_centroid(test: pl.DataFrame, classes: int, settings: dict[str, Any], params: Params) -> np.ndarray:
@@ -40,6 +50,35 @@ def nearest_centroid(test: pl.DataFrame, classes: int, settings: dict[str, Any],
     nearest = np.stack([np.linalg.norm(vectors - mean, axis=1) for mean in means]).argmin(axis=0)
     guess: np.ndarray = np.eye(classes)[np.array(settings["untuned"]["classes"])[nearest]]
     return guess
+
+
+def nearer_of_pairs(test: pl.DataFrame, settings: dict[str, Any], params: Params) -> np.ndarray:
+    """1 for each label of which the mean of the training notes that have it is nearer than that of the others; (notes, labels).
+
+    As for `nearest_centroid`. A label that all training notes have, or none, every test note has, or none.
+    """
+    vectors = vectors_of(test.sort("note_id"), settings, params)
+    return np.stack([_nearer(vectors, *pair) for pair in settings["untuned"]["pairs"]], axis=1).astype(np.int64)
+
+
+def _nearer(vectors: np.ndarray, without: list[float] | None, having: list[float] | None) -> np.ndarray:
+    """Whether each vector is nearer to the second mean than to the first."""
+    if without is None or having is None:
+        return np.full(len(vectors), without is None)
+    far, near = (np.linalg.norm(vectors - np.array(mean), axis=1) for mean in (without, having))
+    return np.asarray(near < far)
+
+
+def _by_note(tokens: pl.DataFrame, vectors: np.ndarray, truth: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of each note what a column says of it, and its vector, of length 1."""
+    said = tokens.unique("note_id", keep="first", maintain_order=True)[truth].to_numpy()
+    return said, normalize(mean_by_note(tokens["note_id"], vectors)[1])
+
+
+def _mean(vectors: np.ndarray) -> list[float] | None:
+    """The mean of some vectors, None of none."""
+    means: list[float] | None = np.round(vectors.mean(axis=0), DIGITS).tolist() if len(vectors) else None
+    return means
 
 
 def vectors_of(notes: pl.DataFrame, settings: dict[str, Any], params: Params) -> np.ndarray:

@@ -15,6 +15,7 @@ from dxtune.evaluation.multilabel import fit_thresholds, macro_f1, micro_f1, mul
 from dxtune.evaluation.temperature import fit_temperature
 from dxtune.evaluation.unlike import fit_familiar, unlike, warning
 from dxtune.tasks import encoder
+from dxtune.tasks.centroid import fit_pairs
 from dxtune.tasks.classification import HEAD_C
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
@@ -59,7 +60,8 @@ def build(base: Path, labels: int, hidden_dropout: float, attention_dropout: flo
 
 
 def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) -> dict[str, Any]:
-    """Sets the head to a logistic regression for each label on the vectors of the untouched encoder, as classification does.
+    """Sets the head to a logistic regression for each label on the vectors of the untouched encoder, as classification does;
+    `untuned`: the means of these with each label and without it.
 
     The head of a label that all notes have, or none, stays as it is.
     """
@@ -74,7 +76,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
                 model.head.weight[index] = torch.from_numpy(probe.coef_[0])
                 model.head.bias[index] = float(probe.intercept_[0])
     model.train()
-    return {}
+    return {"untuned": fit_pairs(tokens, vectors, len(model.head.bias))}
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:

@@ -9,13 +9,16 @@ from dxtune.evaluation.metrics import Floats
 from dxtune.evaluation.multilabel import f1_of_notes, multi_hot
 from dxtune.evaluation.multilabel_assessment import measured
 from dxtune.params import Params
+from dxtune.tasks.centroid import nearer_of_pairs
 
 
 def measure(
     notes: dict[str, pl.DataFrame], predictions: pl.DataFrame, labels: list[str], settings: dict[str, Any], params: Params
 ) -> tuple[dict[str, object], dict[str, pl.DataFrame]]:
     """The content of metrics/evaluate.json, and the tables of metrics/plots by name, from notes and their predictions."""
-    return measured(notes, predictions, labels, settings["temperature"], np.array(settings["thresholds"]), params)
+    others = {"centroid": nearer_of_pairs(notes["test"], settings, params)}
+    thresholds = np.array(settings["thresholds"])
+    return measured(notes, predictions, labels, settings["temperature"], thresholds, others, params)
 
 
 def mistakes(frame: pl.DataFrame, settings: dict[str, Any]) -> Floats:
