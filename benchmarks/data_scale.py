@@ -9,8 +9,8 @@ jsonl file. collect, deidentify, preprocess and tokenize run as `dxtune STAGE`, 
 scratch project. Memory is that of all processes of a stage together: the peak of the sum of their proportional set sizes
 (PSS), ten times a second. Appending adds 1 % of new patients, as often as there are rounds, and the median counts. tokenize,
 start-up and files and all, is compared with `tokenizers` alone: encode_batch_fast over the same texts, a shard at a time, on
-all processors, in this process, once before and once after it, because the machine is not the same from minute to minute. For the
-same reason one worker and two take turns, on up to WORKERS_NOTES notes, and the medians are compared.
+all processors, in this process, once before and once after it, because the machine is not the same from minute to minute. For
+the same reason one worker and two take turns, on up to WORKERS_NOTES notes, and the medians are compared.
 
 Everything is printed at each size, and judged; what counts for the exit code is the largest size, because starting four
 processes takes seconds whatever there is to do.
