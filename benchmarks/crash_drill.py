@@ -38,6 +38,7 @@ YEARS = ("+1200d", "-1200d", "+30d")
 ROOM = (0.05, 0.2, 0.4, 0.6, 0.8)
 LARGEST_FILE = (1_000, 20_000, 100_000)
 PLENTY = 1 << 30
+TORN = "Unable to read RWLock-file"
 ROOT_USER = os.geteuid() == 0
 
 
@@ -55,14 +56,23 @@ def begin(project: Project, *before: str, **options: Any) -> "subprocess.Popen[s
     return subprocess.Popen([*before, "dvc", "repro"], cwd=project.root, env=project.environment(), **pipes, **options)
 
 
-def kill(process: "subprocess.Popen[str]", after: float) -> bool:
-    """Whether a run was still at work after some seconds, when all of its processes were killed. Raises where it had failed."""
+def kill(project: Project, after: float, *before: str) -> bool:
+    """Whether a run was still at work after some seconds, when all of its processes were killed. Raises where it had failed.
+
+    DVC does not write its own lock aside: a kill at that moment leaves an empty one, which the next run says it cannot read
+    (treeverse/dvc#7615). It is removed, and the run begins again.
+    """
+    process = begin(project, *before)
     try:
         said, _ = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return True
+    if process.returncode and TORN in said:
+        print(f"  {explained(said)}", flush=True)
+        (project.root / ".dvc/tmp/rwlock").unlink()
+        return kill(project, after, *before)
     if process.returncode:
         raise RuntimeError(f"expected a run that ends well, found exit code {process.returncode}:\n{said}")
     return False
@@ -70,7 +80,7 @@ def kill(process: "subprocess.Popen[str]", after: float) -> bool:
 
 def lock(project: Project) -> bytes:
     """The bytes of dvc.lock once `dvc repro` has run to its end. Raises RuntimeError where it fails."""
-    kill(begin(project), 3600)
+    kill(project, 3600)
     return (project.root / "dvc.lock").read_bytes()
 
 
@@ -88,7 +98,7 @@ def kills(project: Project, expected: bytes, seconds: float, count: int) -> Outc
     forget(project)
     while len(moments) < count:
         after = rng.uniform(0, seconds)
-        if kill(begin(project), after):
+        if kill(project, after):
             moments.append(after)
             print(f"  {len(moments)}: killed after {after:.1f} s", flush=True)
         else:
@@ -179,9 +189,9 @@ def clock(project: Project, expected: bytes, seconds: float) -> Outcome:
     hits = 0
     for years in YEARS:
         if shutil.which("faketime"):
-            hits += kill(begin(project, "faketime", "-m", "-f", years), seconds)
+            hits += kill(project, seconds, "faketime", "-m", "-f", years)
         else:
-            hits += kill(begin(project), seconds)
+            hits += kill(project, seconds)
             for path in project.root.rglob("*"):
                 os.utime(path, (time.time() + 1e8,) * 2)
     way = "faketime " + ", ".join(YEARS) if shutil.which("faketime") else "files with times to come"
