@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     for folder, but in [(ROOT, left_out), *((folder, []) for folder in options.folders)]:
         files = files_below(folder, but)
         print(f"{folder.name}: {len(files):,} files, {sum(map(len, files.values())) / 1e6:,.0f} MB")
-        found |= identifiers.search(files, tokenizer)
+        found |= {f"{folder}/{name}": count for name, count in identifiers.search(files, tokenizer).items()}
     for name, count in found.items():
         print(f"  {count} in {name}")
     inside = identifiers.search(files_below(ROOT / "data/raw", []), tokenizer)
