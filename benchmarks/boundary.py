@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = [name for name in tracked if not name.startswith(RESULTS)]
     left_out = ["data/raw", "dxtune.key", ".git", ".venv", ".cache/benchmarks", *given]
     tokenizer = Tokenizer.from_file(str(ROOT / "data/tokens/tokenizer/tokenizer.json"))
-    found = {}
+    found: dict[str, int] = {}
     for folder, but in [(ROOT, left_out), *((folder, []) for folder in options.folders)]:
         files = files_below(folder, but)
         print(f"{folder.name}: {len(files):,} files, {sum(map(len, files.values())) / 1e6:,.0f} MB")
