@@ -64,18 +64,31 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
     """Sets the head to the logistic regression on the vectors of the untouched encoder; `untuned`: the classes' means of these.
 
     Fine-tuning from a random head first bends the encoder towards noise; from a fitted one it keeps what it knew, and needs
-    fewer epochs. Source: Kumar et al., Fine-Tuning can Distort Pretrained Features (ICLR 2022), linear probing first.
+    fewer epochs. Source: Kumar et al., Fine-Tuning can Distort Pretrained Features (ICLR 2022), linear probing first. Where the
+    vectors do not tell the labels, a regression learns by heart, and the head stays as it is.
     """
     from sklearn.linear_model import LogisticRegression
 
     vectors = encoder.by_row(model.eval().pool, tokens, pad_id, bf16)
-    probe = LogisticRegression(C=HEAD_C, max_iter=1000).fit(vectors, tokens["label_id"].to_numpy())
-    if len(probe.classes_) == len(model.head.bias) > 2:
+    labels = tokens["label_id"].to_numpy()
+    probe = LogisticRegression(C=HEAD_C, max_iter=1000)
+    if len(np.unique(labels)) == len(model.head.bias) > 2 and _tells(probe, vectors, labels, tokens["patient_id"].to_numpy()):
+        probe.fit(vectors, labels)
         with torch.no_grad():
             model.head.weight.copy_(torch.from_numpy(probe.coef_))
             model.head.bias.copy_(torch.from_numpy(probe.intercept_))
     model.train()
     return {"untuned": fit_centroids(tokens, vectors)}
+
+
+def _tells(probe: Any, vectors: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> bool:
+    """Whether classifiers fitted on every other patient are right about the rest more often than the commonest label is."""
+    half, right = np.isin(patients, np.unique(patients)[::2]), 0
+    for part in (half, ~half):
+        if len(np.unique(labels[part])) < 2:
+            return False
+        right += (probe.fit(vectors[part], labels[part]).predict(vectors[~part]) == labels[~part]).sum()
+    return bool(right > np.bincount(labels).max())
 
 
 def collate(rows: list[dict[str, Any]], pad_id: int, labels: int) -> dict[str, torch.Tensor]:
