@@ -13,8 +13,9 @@ run: setup
 	dvc repro
 
 # Files in their order: sorted by the number of their tests, the longest ones would come last, and a process would wait.
+# Passive: two programs with two threads each share two cores; threads that wait by spinning would take them from the others.
 test: setup lint
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(DONE)
 
