@@ -144,7 +144,8 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
         run = Run(fitted.clock.seconds + reading, time.perf_counter() - started)
 
     if "test" in splits:
-        known: dict[str, Any] = {"pad_token_id": pad_id, "unk_token_id": unknown_id(load_tokenizer(base))}
+        model.tokenizer = load_tokenizer(base)
+        known: dict[str, Any] = {"pad_token_id": pad_id, "unk_token_id": unknown_id(model.tokenizer)}
         known |= classification.fit(model.eval(), validation, known, bf16)
         made = classification.predict(model, splits["test"], known, bf16)
         run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), np.array(made["probabilities"].to_list()))
