@@ -44,7 +44,8 @@ from dxtune.training.callbacks import StepClock
 from dxtune.training.machine import prepare, resolve_precision
 
 PAD_TO = 512
-RECIPES = ("textbook", "flags", "flags, no dropout", "ours", "ours, last layers")
+OURS = ("ours", "ours, last layers")
+RECIPES = ("textbook", "flags", "flags, no dropout", *OURS)
 LAST = 3
 """Layers that learn in the last recipe, of six: what the others say is computed once (tasks/frozen.py)."""
 
@@ -173,7 +174,7 @@ def child(recipe: str, notes: int, epochs: int) -> None:
     if recipe == "profile":
         profile(params, splits, classes)
         return
-    make = partial(ours if recipe.startswith("ours") else transformers_own, recipe)
+    make = partial(ours if recipe in OURS else transformers_own, recipe)
     run = make(params, splits, classes, epochs)
     ms = 1000 / (splits["train"].height * epochs)
     lengths = splits["train"]["length"].to_numpy().astype(float)
@@ -233,7 +234,7 @@ def main() -> None:
     for name in RECIPES:
         ms, memory = (statistics.median(each[name][figure] for each in rounds) for figure in ("ms", "peak_gb"))
         print(f"  {name:<20}{ms:16.1f}{1000 * tokens / ms:18,.0f}{memory:18.2f}", end="")
-        for own in RECIPES[-2:]:
+        for own in OURS:
             ratios = [each[name]["ms"] / each[own]["ms"] for each in rounds]
             print(f"  {own} {statistics.median(ratios):.1f} ({', '.join(f'{ratio:.1f}' for ratio in ratios)})", end="")
         print()
