@@ -49,3 +49,8 @@ def slow(log: str, frame: pl.DataFrame) -> Result:
     """As double, after a tenth of a second."""
     time.sleep(0.1)
     return double(log, frame)
+
+
+def refuse_after(seconds: float, name: str) -> None:
+    time.sleep(seconds)
+    raise DataError(name)

@@ -22,8 +22,8 @@ IN_FLIGHT = 2
 def call_all(fn: Callable[..., Any], jobs: Iterable[Job], workers: int) -> Iterator[tuple[int, Any]]:
     """The number and the value of each call, as they are done. fn and arguments must be picklable if workers > 1.
 
-    A DxtuneError of a call is raised here, and nothing more is started; in the place of another exception that a process
-    raised, one that says where. Raises DataError where a process was killed.
+    A DxtuneError of a call is raised here, of several that of the first job, and nothing more is started; in the place of
+    another exception that a process raised, one that says where. Raises DataError where a process was killed.
     """
     jobs = iter(jobs)
     first = list(itertools.islice(jobs, 2))
@@ -64,7 +64,11 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _finished(waiting: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
-    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+    done = wait(waiting, return_when=FIRST_COMPLETED).done
+    if any(future.exception() for future in done):
+        for future in waiting:  # as they were sent: whichever process is faster, the message is the same
+            future.result()
+    for future in done:
         yield waiting.pop(future), future.result()
 
 
