@@ -1,7 +1,7 @@
 """Training speed and quality: the textbook recipe, transformers' own best flags, and ours, in one run on the same notes.
 
     python benchmarks/training_speed.py                  # speed, and each macro-F1: the textbook takes 12 minutes an epoch
-    python benchmarks/training_speed.py --quality-epochs 0 --rounds 3    # speed alone; about 6 minutes
+    python benchmarks/training_speed.py --quality-epochs 0 --rounds 3    # speed alone; about 12 minutes
 
 textbook: pad every note to 512 tokens, fp32, transformers' Trainer with its defaults (dropout 0.1, batches of 8 in random
 order) and AutoModelForSequenceClassification. flags: the same model and Trainer with the flags that help on this machine: notes
@@ -11,11 +11,12 @@ last layers: the same with model.method: last_n_layers and model.last_layers: 3;
 run, and each epoch bears its part of that (1 of train.epochs).
 
 Speed is measured in rounds that take turns (textbook, flags, ours, textbook, ...), each a new process over the same notes,
-because the machine may be shared: the median of the ratios counts. The clock runs inside optimiser steps; the whole training,
-with the fit of the head, validation and checkpoints, is timed in the second part. Quality is macro-F1 on the test split after
-whole runs with as many epochs each. Peak: of the process, its memory; of the processor, the bf16 (or fp32) matrix products of
-4 * 512 rows that torch can do in a second, of which a step's own (6 operations for each weight and token, and attention's) are
-a share. Where the rest goes: torch's profile of ours. Needs the outputs of `dvc repro tokenize`.
+because the machine may be shared: the median of the ratios counts. The clock runs inside optimiser steps, after the first
+eight, in which a new process touches its memory for the first time and kernels are made for each shape; the whole training,
+with these, the fit of the head, validation and checkpoints, is timed in the second part. Quality is macro-F1 on the test
+split after whole runs with as many epochs each. Peak: of the process, its memory; of the processor, the bf16 (or fp32) matrix
+products of 4 * 512 rows that torch can do in a second, of which a step's own (6 operations for each weight and token, and
+attention's) are a share. Where the rest goes: torch's profile of ours. Needs the outputs of `dvc repro tokenize`.
 """
 
 import argparse
@@ -49,12 +50,15 @@ RECIPES = ("textbook", "flags", "flags, no dropout", *OURS)
 LAST = 3
 """Layers that learn in the last recipe, of six: what the others say is computed once (tasks/frozen.py)."""
 
+WARM = 8
+"""Steps that the clock leaves out."""
+
 
 @dataclass
 class Run:
-    """Seconds inside optimiser steps, of the whole training, and test macro-F1 (None without a test split)."""
+    """Seconds of a step, of the whole training, and test macro-F1 (None without a test split)."""
 
-    steps_s: float
+    step_s: float
     whole_s: float
     macro_f1: float | None = None
 
@@ -97,7 +101,7 @@ def transformers_own(recipe: str, params: Params, splits: dict[str, pl.DataFrame
         trainer = Trainer(model, arguments, train_dataset=rows(splits["train"]), data_collator=collate, callbacks=[clock])
         started = time.perf_counter()
         trainer.train()
-        run = Run(clock.seconds, time.perf_counter() - started)
+        run = Run(a_step(clock), time.perf_counter() - started)
         if "test" in splits:
             trainer.args.train_sampling_strategy = "random"  # by length, predict gives its rows back in another order
             output = trainer.predict(rows(splits["test"]))
@@ -113,7 +117,7 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
     prepare(params.train.threads, params.train.seed)
     from dxtune.tasks import classification
     from dxtune.tasks.frozen import Frozen
-    from dxtune.training.attention import use_fast_attention
+    from dxtune.training.attention import use_fast_bf16
     from dxtune.training.method import adapt
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary
@@ -123,7 +127,7 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
     settings = params.train.model_copy(update={"epochs": epochs, "patience": epochs})
     model = classification.build(base, classes, settings.hidden_dropout, settings.attention_dropout)
     if bf16:
-        use_fast_attention(model.encoder)
+        use_fast_bf16(model.encoder)
     pad_id, train = pad_token_id(base), splits["train"]
 
     validation = splits.get("validation", train.head(1))
@@ -138,11 +142,11 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
         frozen = Frozen(model, params, (fitting, checking), Path(folder))
         reading = time.perf_counter()
         (fitting, checking), collate = frozen.read((fitting, checking), collate, pad_id, bf16)
-        reading = (time.perf_counter() - reading) * epochs / params.train.epochs
+        reading = (time.perf_counter() - reading) / params.train.epochs / -(-train.height // settings.batch_size)
         fitted = fit(model, collate, fitting, checking, score, settings, "bf16" if bf16 else "fp32", Path(folder))
         frozen.give_back()
         words.widen(model.encoder)
-        run = Run(fitted.clock.seconds + reading, time.perf_counter() - started)
+        run = Run(a_step(fitted.clock) + reading, time.perf_counter() - started)
 
     if "test" in splits:
         model.tokenizer = load_tokenizer(base)
@@ -151,6 +155,11 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
         made = classification.predict(model, splits["test"], known, bf16)
         run.macro_f1 = macro_f1(splits["test"]["label_id"].to_numpy(), np.array(made["probabilities"].to_list()))
     return run
+
+
+def a_step(clock: StepClock) -> float:
+    """The mean seconds of the steps after the first ones (of a run of few steps: of all)."""
+    return statistics.mean(clock.seconds[WARM:] or clock.seconds)
 
 
 def measure(recipe: str, notes: int | None, epochs: int) -> dict[str, Any]:
@@ -176,16 +185,21 @@ def child(recipe: str, notes: int, epochs: int) -> None:
         return
     make = partial(ours if recipe in OURS else transformers_own, recipe)
     run = make(params, splits, classes, epochs)
-    ms = 1000 / (splits["train"].height * epochs)
+    rows, steps = splits["train"].height, -(-splits["train"].height // params.train.batch_size)
     lengths = splits["train"]["length"].to_numpy().astype(float)
-    figures = {"ms": ms * run.steps_s, "whole_ms": ms * run.whole_s, "macro_f1": run.macro_f1, "tokens": lengths.mean()}
+    figures = {
+        "ms": 1000 * run.step_s * steps / rows,
+        "whole_ms": 1000 * run.whole_s / rows / epochs,
+        "macro_f1": run.macro_f1,
+        "tokens": lengths.mean(),
+    }
     figures |= {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)}
     if recipe == "ours":
         config = json.loads((find_base_model(params.model) / "config.json").read_text(encoding="utf-8"))
         layers, hidden, inner = (config[name] for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
         weights = layers * (4 * hidden * hidden + 2 * hidden * inner)
         products = 6 * weights * lengths + 3 * layers * 4 * hidden * lengths**2
-        figures["of_peak"] = float(products.sum()) * epochs / run.steps_s / matmul_peak(params)
+        figures["of_peak"] = float(products.sum()) / steps / run.step_s / matmul_peak(params)
     print(json.dumps(figures))
 
 
@@ -218,7 +232,7 @@ def profile(params: Params, splits: dict[str, pl.DataFrame], classes: int) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--notes", type=int, default=96, help="notes a round for the speed")
+    parser.add_argument("--notes", type=int, default=192, help="notes a round for the speed")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--quality-epochs", type=int, default=None, help="default: train.epochs; 0: none")
     parser.add_argument("--child")

@@ -12,7 +12,7 @@ from dxtune.errors import DataError, ModelError
 from dxtune.predict import Predictor
 from dxtune.tasks import classification
 from dxtune.tasks.notes import encode
-from dxtune.training.attention import use_fast_attention
+from dxtune.training.attention import use_fast_bf16
 from dxtune.training.base_model import load_tokenizer
 from dxtune.training.provenance import labels_sha256
 
@@ -150,6 +150,6 @@ def test_weights_that_are_held_in_bf16_give_the_same_numbers(folder: Path) -> No
     held = Predictor(folder, precision="bf16")
     model, _, settings = classification.load(folder)
     model.tokenizer = held.tokenizer
-    use_fast_attention(model.encoder)
+    use_fast_bf16(model.encoder)
     assert {each.dtype for each in (held.model.head.weight, model.head.weight)} == {torch.bfloat16, torch.float32}
     assert held.predictions(rows).equals(classification.predict(model, rows, settings, True))

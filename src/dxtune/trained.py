@@ -24,7 +24,7 @@ class Trained:
         import torch
 
         from dxtune.tasks.encoder import hold_in_bf16
-        from dxtune.training.attention import use_fast_attention
+        from dxtune.training.attention import use_fast_bf16
 
         torch.set_num_threads(threads)
         self.task = find_task(_read_task(folder))
@@ -33,7 +33,7 @@ class Trained:
         self.model.tokenizer = self.tokenizer = load_tokenizer(folder)
         self.bf16 = resolve_precision(precision) == "bf16"
         if self.bf16:
-            use_fast_attention(self.model.encoder)
+            use_fast_bf16(self.model.encoder)
             hold_in_bf16(self.model)
 
     def tokenize(self, notes: pl.DataFrame) -> pl.DataFrame:

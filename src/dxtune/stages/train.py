@@ -35,7 +35,7 @@ def run(params: Params, paths: Paths) -> None:
     prepare(params.train.threads, params.train.seed)  # before torch allocates
     from dxtune.tasks import domain
     from dxtune.tasks.frozen import Frozen
-    from dxtune.training.attention import use_fast_attention
+    from dxtune.training.attention import use_fast_bf16
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary
@@ -47,7 +47,7 @@ def run(params: Params, paths: Paths) -> None:
     train, validation = _splits(params, paths)
     model = task.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
     if precision == "bf16":
-        use_fast_attention(model.encoder)
+        use_fast_bf16(model.encoder)
     pad_id = pad_token_id(base)
     checkpoints = paths.checkpoints / _key(params, paths, precision)
     read = domain.adapt(model, base, paths.tokens / "tokenizer", train, params.train, precision, checkpoints)

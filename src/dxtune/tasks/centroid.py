@@ -14,7 +14,7 @@ from dxtune.evaluation.multilabel import multi_hot
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.notes import encode, mean_by_note
-from dxtune.training.attention import use_fast_attention
+from dxtune.training.attention import use_fast_bf16
 from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
 from dxtune.training.machine import resolve_precision
 
@@ -87,7 +87,7 @@ def vectors_of(notes: pl.DataFrame, settings: dict[str, Any], params: Params) ->
     bf16, pad_id = resolve_precision(params.train.precision) == "bf16", pad_token_id(folder)
     model = encoder.build(folder, encoder.pooling_of(folder), 1, lambda logits, _: logits.sum(), 0.0, 0.0).eval()
     if bf16:
-        use_fast_attention(model.encoder)
+        use_fast_bf16(model.encoder)
     how = (settings["max_tokens"], settings["long_notes"], settings["stride"])
     tokens = encode(load_tokenizer(folder).to_str(), *how, notes).tables["tokens"]
     vectors = mean_by_note(tokens["note_id"], encoder.by_row(model.pool, tokens, pad_id, bf16))[1]

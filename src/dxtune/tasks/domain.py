@@ -21,7 +21,7 @@ from dxtune.errors import ModelError
 from dxtune.params import Train
 from dxtune.tasks import encoder
 from dxtune.tasks.checkpointed import Checkpointed
-from dxtune.training.attention import use_fast_attention
+from dxtune.training.attention import use_fast_bf16
 from dxtune.training.base_model import load_tokenizer, pad_token_id
 from dxtune.training.bucket_trainer import ROWS
 from dxtune.training.trainer import fit_without_validation
@@ -101,7 +101,7 @@ def adapt(
             f"{' or '.join(MASKS)} in its tokenizer, found {config.model_type}: set it to 0, or choose an encoder such as BERT"
         )
     if precision == "bf16":
-        use_fast_attention(language_model.base_model)
+        use_fast_bf16(language_model.base_model)
     filler = GapFiller(language_model)
     ordinary = np.ones(words.get_vocab_size(), dtype=bool)
     ordinary[[number for number, token in words.get_added_tokens_decoder().items() if token.special]] = False

@@ -26,6 +26,8 @@ INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
 BATCH_TOKENS = 8192
 """Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
+LENGTHS = 16
+"""Their lengths are multiples of this: at others torch's flash kernel takes half as long again (training/attention.py)."""
 
 HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout", "mlp_dropout", "embedding_dropout")
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
@@ -124,8 +126,9 @@ class NoteModel(nn.Module):
         if self.pooling == "tokens":
             each: torch.Tensor = output.last_hidden_state
             return each
-        weights = attention_mask.unsqueeze(-1).to(output.last_hidden_state.dtype)
-        mean: torch.Tensor = (output.last_hidden_state * weights).sum(1) / weights.sum(1)
+        mask = attention_mask.unsqueeze(-1)
+        total = (output.last_hidden_state * mask.to(output.last_hidden_state.dtype)).sum(1, dtype=torch.float32)
+        mean: torch.Tensor = total / mask.sum(1)
         return mean
 
 
@@ -146,7 +149,7 @@ def in_batches(
     """
     rows = tokens.select(name for name in INPUTS if name in tokens.columns).to_dicts()
     for numbers in batches([len(row["input_ids"]) for row in rows]):
-        batch = pad([rows[number] for number in numbers], pad_id)
+        batch = pad([rows[number] for number in numbers], pad_id, LENGTHS)
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             yield numbers, function(**batch).double().numpy()
 
@@ -279,14 +282,14 @@ def load(folder: Path, loss: Loss, outputs: int | None = None) -> tuple[NoteMode
     return model.eval(), labels, settings
 
 
-def pad(rows: list[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    """A batch of INPUTS and attention_mask, (batch, longest, up to a multiple of 8).
+def pad(rows: list[dict[str, Any]], pad_id: int, multiple: int = 8) -> dict[str, torch.Tensor]:
+    """A batch of INPUTS and attention_mask, (batch, longest, up to a multiple of `multiple`).
 
     Of rows that are notes with lists of windows (`gather`): (batch, most windows, longest).
     """
     if isinstance(rows[0]["input_ids"][0], list):
         return _pad_windows(rows, pad_id)
-    shape = len(rows), -(-max(len(row["input_ids"]) for row in rows) // 8) * 8
+    shape = len(rows), -(-max(len(row["input_ids"]) for row in rows) // multiple) * multiple
     mask = np.zeros(shape, dtype=np.int64)
     for i, row in enumerate(rows):
         mask[i, : len(row["input_ids"])] = 1

@@ -1,21 +1,29 @@
-"""Attention as plain bf16 matrix products: on a CPU without matrix tiles twice as fast as torch's flash kernel.
+"""Attention and norms that are quick in bf16 on a CPU. benchmarks/training_speed.py and inference_speed.py measure it.
 
-torch's CPU flash attention multiplies small tiles one by one, and its backward pass takes more than a quarter of a MiniLM
-step. A clinical note is short (L <= 512), so the whole L x L matrix fits and batched products are faster.
-benchmarks/training_speed.py measures it.
+torch's CPU flash attention multiplies small blocks one by one, and its backward pass takes more than a quarter of a MiniLM
+step. A clinical note is short (L <= 512), so the whole L x L matrix fits and batched products are faster: in training
+always, without gradients on a processor without matrix tiles (AMX). Where it has them, the flash kernel's forward pass is the
+quicker one, if lengths are multiples of 16 (tasks/encoder.py pads to such): at others it takes half as long again.
+
+Under autocast a norm gives fp32, which every linear map after it turns into bf16 again; here it gives bf16, computed in fp32.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
+from torch import nn
 
-NAME = "dxtune_matmul"
+NAME = "dxtune"
 PADDING_MASK_ONLY = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
-"""Model types in which every query sees every key but the padding: only then is one mask row a note enough."""
+"""Model types in which every query sees every key but the padding: only then is one mask row a note enough.
+
+All of them normalise after each residual sum, so what stays in bf16 between layers is small numbers.
+"""
 
 
-def matmul_attention(
-    module: torch.nn.Module,
+def attention(
+    module: nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -29,24 +37,48 @@ def matmul_attention(
     query, key, value: (batch, heads, length, head size); attention_mask: additive, (batch, 1, length, length), its rows alike.
     """
     batch, heads, length, size = query.shape
+    row = None if attention_mask is None else attention_mask[:, :, :1].to(query.dtype)
     with torch.autocast(query.device.type, enabled=False):
+        if query.dtype == torch.bfloat16 and not query.requires_grad and has_tiles():
+            flash = nn.functional.scaled_dot_product_attention(query, key, value, row, dropout, scale=scaling)
+            return flash.transpose(1, 2), None
         q = (query * scaling).reshape(batch * heads, length, size)
         k, v = key.reshape(batch * heads, length, size), value.reshape(batch * heads, length, size)
-        if attention_mask is None:
+        if row is None:
             scores = torch.bmm(q, k.transpose(1, 2))
         else:
-            row = attention_mask[:, :, :1].to(q.dtype).expand(batch, heads, 1, length).reshape(batch * heads, 1, length)
-            scores = torch.baddbmm(row, q, k.transpose(1, 2))
-        weights = torch.nn.functional.dropout(scores.softmax(-1), dropout) if dropout else scores.softmax(-1)
+            scores = torch.baddbmm(row.expand(batch, heads, 1, length).reshape(-1, 1, length), q, k.transpose(1, 2))
+        weights = nn.functional.dropout(scores.softmax(-1), dropout) if dropout else scores.softmax(-1)
         return torch.bmm(weights, v).view(batch, heads, length, size).transpose(1, 2), None
 
 
-def use_fast_attention(encoder: Any) -> None:
-    """Switches an encoder to `matmul_attention` where that is right and faster: bf16 on CPU, padding masks only."""
+@cache
+def has_tiles() -> bool:
+    """Whether the processor multiplies bf16 in tiles (AMX)."""
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+class Norm(nn.LayerNorm):
+    """A LayerNorm whose output is bf16 under autocast; mean and variance are of fp32."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """The normalised vectors, of the shape of `input`."""
+        if not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return nn.functional.layer_norm(input.bfloat16(), self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+def use_fast_bf16(encoder: Any) -> None:
+    """Switches an encoder to `attention` and `Norm` where that is right and faster: bf16 on CPU, padding masks only."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
-    if encoder.device.type == "cpu" and encoder.config.model_type in PADDING_MASK_ONLY:
-        AttentionInterface.register(NAME, matmul_attention)
-        AttentionMaskInterface.register(NAME, eager_mask)
-        encoder.set_attn_implementation(NAME)
+    if encoder.device.type != "cpu" or encoder.config.model_type not in PADDING_MASK_ONLY:
+        return
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, eager_mask)
+    encoder.set_attn_implementation(NAME)
+    for module in encoder.modules():
+        if type(module) is nn.LayerNorm:
+            module.__class__ = Norm

@@ -22,16 +22,17 @@ NOT_FIGURES = {"selection", "runtime", "samples_per_second", "steps_per_second",
 
 
 class StepClock(TrainerCallback):
-    """Seconds inside optimiser steps: forward, backward and update, without validation and checkpoints."""
+    """Seconds inside each optimiser step: forward, backward and update, without validation and checkpoints."""
 
     def __init__(self) -> None:
-        self.seconds, self.started = 0.0, 0.0
+        self.seconds: list[float] = []
+        self.started = 0.0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.started = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.seconds += time.perf_counter() - self.started
+        self.seconds.append(time.perf_counter() - self.started)
 
 
 class Course(TrainerCallback, ExportableState):
