@@ -16,6 +16,8 @@ KEPT = [
     "52 year old M",
     "I feel well. A drain was placed.",
     "pO2 of 80, CD4 of 412.",
+    "Doctor: Any chest pain?\nPatient: No, I do not.\nDoctor: Do you smoke?\nPatient: Oh, I quit.\nDoctor: Good.",
+    "Doctor: Hello there.\nPatient_family: Yeah, hello.\nDoctor: Did she fall?\nPatient_family: No. Never.",
 ]
 MASKED = [
     ("Seen in May.", "Seen in [DATE]"),
@@ -24,6 +26,11 @@ MASKED = [
     ("Mr. May may go.", "Mr. [NAME] may go."),
     ("Seen by Dr. May today.", "Seen by Dr. [NAME] today."),
     ("Brother is M. Brandvold.", "Brother is [NAME]."),
+    (  # turns of speakers, but names; the field of a form, which is no turn
+        "Doctor: Your last name?\nPatient: Brandvold.\nDoctor: And the first?\nPatient: Will.\nDoctor: Thank you.",
+        "Doctor: Your last name?\nPatient: [NAME].\nDoctor: And the first?\nPatient: [NAME].\nDoctor: Thank you.",
+    ),
+    ("Patient: No, Minh\nMRN: 4471882\nRoom: 4\nPlan: home", "Patient: [NAME], [NAME]\nMRN: [MRN]\nRoom: 4\nPlan: home"),
     ("Mr. Foley has a Foley catheter.", "Mr. [NAME] has a Foley catheter."),
 ]
 

@@ -3,13 +3,15 @@
 All amounts are in hundredths of a logit.
 """
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon
-from dxtune.deid.looks import Look
+from dxtune.deid.looks import Look, notes_of
 from dxtune.deid.patterns import EITHER_CLASS
-from dxtune.deid.tokens import DIGITS, EDGE, INITIAL, LETTERS, LOWER, TITLE, UPPER, Ints
+from dxtune.deid.tokens import DIGITS, EDGE, INITIAL, LETTERS, LOWER, MARK, TITLE, UPPER, Hashes, Ints, hash_words
 
 USUAL = 300
 """What a word must be surer of that is clinical shorthand which no list holds."""
@@ -24,6 +26,12 @@ ENGLISH = 80
 """What a common English word must be surer of."""
 DRUG = 300
 """What the name of a drug must be surer of."""
+TURN = 1000
+"""What a common word must be surer of that opens a turn of a transcript: "Patient: No, I do not"."""
+TURNS = 3
+"""So many lines that open with a word and a colon, two words or fewer for three lines, are turns of speakers, not a form."""
+CRIES = ("oh", "ah", "aw", "eh", "ha", "huh", "uh", "um", "hm", "hmm", "yeah", "yep", "yup", "nah", "wow", "hey", "ouch")
+"""What opens a turn and is in no list of common words."""
 UNEXPLAINED = 250
 """How much less sure the scorer must be of two or three capitals that no lexicon knows: initials, as likely as not."""
 
@@ -48,6 +56,7 @@ def doubt(seen: Look, rows: Ints, words: npt.NDArray[np.bool_], named: npt.NDArr
     english = lexicon.column(known, "english")
     seldom = np.maximum(lexicon.column(known, "surname"), lexicon.column(known, "first")) <= 2
     more += ENGLISH * (((shape == LOWER) & (english >= 5)) | ((shape == TITLE) & (english >= 4) & seldom))
+    more += TURN * _opens_turn(seen)[rows]
     more -= UNEXPLAINED * ((shape == UPPER) & (length <= 3) & (known & lexicon.KNOWN == 0))
     return more
 
@@ -62,6 +71,33 @@ def _sex(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
     opens = ((tokens.gap[rows] > 1) | (tokens.kind[rows - 1] == EDGE)) & (classes[rows + 1] == ord(":"))
     letters = np.isin(tokens.mark[rows], [ord(letter) for letter in "soap"])
     return np.asarray(single & ((grammar.members("sex")[classes[rows]] & aged) | (opens & letters)))
+
+
+def _opens_turn(seen: Look) -> npt.NDArray[np.bool_]:
+    """Which tokens are the first of a speaker's turn, and words that are said more often than anybody is called so.
+
+    A turn of one word may be the answer to "What is your last name?": there only what is next to never a name.
+    """
+    tokens = seen.tokens
+    line = (tokens.gap > 1) | (tokens.kind == EDGE)
+    colon = np.flatnonzero((tokens.kind == MARK) & (seen.classes == ord(":")))
+    colon = colon[line[colon - 1] | line[colon - 2] | line[colon - 3]]
+    note = notes_of(tokens)[colon]
+    _, speaker = np.unique(tokens.word[colon - 1] + note.astype(np.uint64), return_index=True)
+    turns, speakers = (np.bincount(some, minlength=len(tokens.first)) for some in (note, note[speaker]))
+    said = colon[((turns >= TURNS) & (3 * speakers <= 2 * turns))[note]] + 1
+    known = seen.known[said]
+    usual = np.isin(lexicon.column(known, "kind"), (lexicon.FUNCTION, lexicon.COMMON)) | np.isin(tokens.word[said], _cries())
+    called = np.maximum(lexicon.column(known, "surname"), 2 * lexicon.column(known, "first"))
+    alone = line[said + 1] | (line[np.minimum(said + 2, len(line) - 1)] & (tokens.kind[said + 1] == MARK))
+    opens = np.zeros(len(tokens), bool)
+    opens[said[usual & (called <= np.where(alone, 2, 5))]] = True
+    return opens
+
+
+@cache
+def _cries() -> Hashes:
+    return hash_words(CRIES)
 
 
 def _eponyms(seen: Look) -> npt.NDArray[np.int32]:
