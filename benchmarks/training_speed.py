@@ -56,9 +56,9 @@ WARM = 8
 
 @dataclass
 class Run:
-    """Seconds of a step, of the whole training, and test macro-F1 (None without a test split)."""
+    """Seconds of an example within steps, of the whole training, and test macro-F1 (None without a test split)."""
 
-    step_s: float
+    example_s: float
     whole_s: float
     macro_f1: float | None = None
 
@@ -101,7 +101,7 @@ def transformers_own(recipe: str, params: Params, splits: dict[str, pl.DataFrame
         trainer = Trainer(model, arguments, train_dataset=rows(splits["train"]), data_collator=collate, callbacks=[clock])
         started = time.perf_counter()
         trainer.train()
-        run = Run(a_step(clock), time.perf_counter() - started)
+        run = Run(an_example(clock, splits["train"].height * epochs), time.perf_counter() - started)
         if "test" in splits:
             trainer.args.train_sampling_strategy = "random"  # by length, predict gives its rows back in another order
             output = trainer.predict(rows(splits["test"]))
@@ -142,11 +142,11 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
         frozen = Frozen(model, params, (fitting, checking), Path(folder))
         reading = time.perf_counter()
         (fitting, checking), collate = frozen.read((fitting, checking), collate, pad_id, bf16)
-        reading = (time.perf_counter() - reading) / params.train.epochs / -(-train.height // settings.batch_size)
+        reading = (time.perf_counter() - reading) / (params.train.epochs * train.height)
         fitted = fit(model, collate, fitting, checking, score, settings, "bf16" if bf16 else "fp32", Path(folder))
         frozen.give_back()
         words.widen(model.encoder)
-        run = Run(a_step(fitted.clock) + reading, time.perf_counter() - started)
+        run = Run(an_example(fitted.clock, train.height * epochs) + reading, time.perf_counter() - started)
 
     if "test" in splits:
         model.tokenizer = load_tokenizer(base)
@@ -157,9 +157,9 @@ def ours(recipe: str, params: Params, splits: dict[str, pl.DataFrame], classes: 
     return run
 
 
-def a_step(clock: StepClock) -> float:
-    """The mean seconds of the steps after the first ones (of a run of few steps: of all)."""
-    return statistics.mean(clock.seconds[WARM:] or clock.seconds)
+def an_example(clock: StepClock, examples: int) -> float:
+    """The mean seconds of an example of the steps after the first ones (of a run of few steps: of all)."""
+    return statistics.mean(clock.seconds[WARM:] or clock.seconds) * len(clock.seconds) / examples
 
 
 def measure(recipe: str, notes: int | None, epochs: int) -> dict[str, Any]:
@@ -185,10 +185,10 @@ def child(recipe: str, notes: int, epochs: int) -> None:
         return
     make = partial(ours if recipe in OURS else transformers_own, recipe)
     run = make(params, splits, classes, epochs)
-    rows, steps = splits["train"].height, -(-splits["train"].height // params.train.batch_size)
+    rows = splits["train"].height
     lengths = splits["train"]["length"].to_numpy().astype(float)
     figures = {
-        "ms": 1000 * run.step_s * steps / rows,
+        "ms": 1000 * run.example_s,
         "whole_ms": 1000 * run.whole_s / rows / epochs,
         "macro_f1": run.macro_f1,
         "tokens": lengths.mean(),
@@ -199,7 +199,7 @@ def child(recipe: str, notes: int, epochs: int) -> None:
         layers, hidden, inner = (config[name] for name in ("num_hidden_layers", "hidden_size", "intermediate_size"))
         weights = layers * (4 * hidden * hidden + 2 * hidden * inner)
         products = 6 * weights * lengths + 3 * layers * 4 * hidden * lengths**2
-        figures["of_peak"] = float(products.sum()) / steps / run.step_s / matmul_peak(params)
+        figures["of_peak"] = float(products.mean()) / run.example_s / matmul_peak(params)
     print(json.dumps(figures))
 
 

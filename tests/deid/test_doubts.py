@@ -30,6 +30,14 @@ MASKED = [
         "Doctor: Your last name?\nPatient: Brandvold.\nDoctor: And the first?\nPatient: Will.\nDoctor: Thank you.",
         "Doctor: Your last name?\nPatient: [NAME].\nDoctor: And the first?\nPatient: [NAME].\nDoctor: Thank you.",
     ),
+    (  # lists of one field, or of two in turns, that hold names
+        "Patient: Good, Robert\nPatient: Do, Maria\nPatient: So, David",
+        "Patient: [NAME], [NAME]\nPatient: [NAME], [NAME]\nPatient: [NAME], [NAME]",
+    ),
+    (
+        "Patient: Good, Robert\nNurse: Do, Maria\nPatient: So, David",
+        "Patient: [NAME], [NAME]\nNurse: [NAME], [NAME]\nPatient: [NAME], [NAME]",
+    ),
     ("Patient: No, Minh\nMRN: 4471882\nRoom: 4\nPlan: home", "Patient: [NAME], [NAME]\nMRN: [MRN]\nRoom: 4\nPlan: home"),
     ("Mr. Foley has a Foley catheter.", "Mr. [NAME] has a Foley catheter."),
 ]

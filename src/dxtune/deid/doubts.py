@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon
-from dxtune.deid.looks import Look, notes_of
+from dxtune.deid.looks import Look
 from dxtune.deid.patterns import EITHER_CLASS
 from dxtune.deid.tokens import DIGITS, EDGE, INITIAL, LETTERS, LOWER, MARK, TITLE, UPPER, Hashes, Ints, hash_words
 
@@ -29,7 +29,10 @@ DRUG = 300
 TURN = 1000
 """What a common word must be surer of that opens a turn of a transcript: "Patient: No, I do not"."""
 TURNS = 3
-"""So many lines that open with a word and a colon, two words or fewer for three lines, are turns of speakers, not a form."""
+"""So many lines that open with a word and a colon are turns of a talk, not a form, where these are two words or more, and at
+most two for three lines."""
+FIRST = 4
+"""How usual a first name must be for a word and a comma before it to be a surname: "Good, Robert"."""
 CRIES = ("oh", "ah", "aw", "eh", "ha", "huh", "uh", "um", "hm", "hmm", "yeah", "yep", "yup", "nah", "wow", "hey", "ouch")
 """What opens a turn and is in no list of common words."""
 UNEXPLAINED = 250
@@ -76,22 +79,24 @@ def _sex(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
 def _opens_turn(seen: Look) -> npt.NDArray[np.bool_]:
     """Which tokens are the first of a speaker's turn, and words that are said more often than anybody is called so.
 
-    A turn of one word may be the answer to "What is your last name?": there only what is next to never a name.
+    A turn of one word may be the answer to "What is your last name?": there only what is next to never a name. None is a
+    surname before its first name.
     """
     tokens = seen.tokens
     line = (tokens.gap > 1) | (tokens.kind == EDGE)
     colon = np.flatnonzero((tokens.kind == MARK) & (seen.classes == ord(":")))
     colon = colon[line[colon - 1] | line[colon - 2] | line[colon - 3]]
-    note = notes_of(tokens)[colon]
+    note = np.searchsorted(tokens.first, tokens.start[colon], side="right") - 1
     _, speaker = np.unique(tokens.word[colon - 1] + note.astype(np.uint64), return_index=True)
     turns, speakers = (np.bincount(some, minlength=len(tokens.first)) for some in (note, note[speaker]))
-    said = colon[((turns >= TURNS) & (3 * speakers <= 2 * turns))[note]] + 1
+    said = colon[((turns >= TURNS) & (speakers > 1) & (3 * speakers <= 2 * turns))[note]] + 1
     known = seen.known[said]
     usual = np.isin(lexicon.column(known, "kind"), (lexicon.FUNCTION, lexicon.COMMON)) | np.isin(tokens.word[said], _cries())
     called = np.maximum(lexicon.column(known, "surname"), 2 * lexicon.column(known, "first"))
-    alone = line[said + 1] | (line[np.minimum(said + 2, len(line) - 1)] & (tokens.kind[said + 1] == MARK))
+    alone = line[said + 1] | (line[said + 2] & (tokens.kind[said + 1] == MARK))
+    turned = (seen.classes[said + 1] == ord(",")) & (lexicon.column(seen.known[said + 2], "first") >= FIRST)
     opens = np.zeros(len(tokens), bool)
-    opens[said[usual & (called <= np.where(alone, 2, 5))]] = True
+    opens[said[usual & ~turned & (called <= np.where(alone, 2, 5))]] = True
     return opens
 
 
