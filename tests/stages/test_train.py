@@ -147,7 +147,8 @@ def test_two_processes_learn_what_one_does(project: Path, params_with: Callable[
 
 
 def test_two_processes_that_are_stopped_and_killed_go_on_to_the_same_bytes(project: Path) -> None:
-    command = ready(project, TRAIN | {"processes": 2, "epochs": 12, "patience": 12, "hidden_dropout": 0.1})
+    long = {"epochs": 40, "patience": 40}  # so that a signal comes long before the end, on a busy machine, too
+    command = ready(project, TRAIN | long | {"processes": 2, "hidden_dropout": 0.1})
 
     def finish() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
