@@ -10,6 +10,7 @@ SPECIAL = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_i
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("BertConfig", SIZE | {"pad_token_id": 0}),  # BioBERT, Bio_ClinicalBERT, PubMedBERT, MiniLM
     "roberta": ("RobertaConfig", SIZE | {"pad_token_id": 1, "max_position_embeddings": 514}),
+    "mpnet": ("MPNetConfig", SIZE | {"pad_token_id": 1, "max_position_embeddings": 514}),  # all-mpnet-base-v2
     "distilbert": (
         "DistilBertConfig",
         {"dim": 32, "hidden_dim": 64, "n_layers": LAYERS, "n_heads": 2, "vocab_size": 2000, "pad_token_id": 0},
