@@ -1,6 +1,7 @@
 """Quality on open data: each recipe with three seeds, the mean of its first figure with a 95 % interval.
 
     python benchmarks/quality.py minilm_symptoms=DATA/symptom_to_diagnosis minilm_mts_dialog=DATA/mts_dialog ...
+    python benchmarks/quality.py mpnet_symptoms=DATA/symptom_to_diagnosis --model source/mpnet
 
 DATA: where you put the files that the recipe's first lines name. The stages run as `dxtune STAGE` in a scratch project: the
 data stages once, train and evaluate once a seed. The interval resamples test notes (by patient, where there are patients), and
@@ -47,11 +48,11 @@ def dxtune(folder: Path, *words: str) -> None:
         sys.exit(f"dxtune {' '.join(words)}: {done.stderr[-2000:]}")
 
 
-def run(folder: Path, recipe: str, source: Path, seed: int, stages: tuple[str, ...]) -> Run:
-    """The recipe with a seed; `stages` are what is not there yet."""
+def run(folder: Path, recipe: str, changes: list[str], seed: int, stages: tuple[str, ...]) -> Run:
+    """The recipe with `changes` and a seed; `stages` are what is not there yet."""
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copyfile(ROOT / name, folder / name)
-    dxtune(folder, "params", "apply", str(ROOT / f"recipes/{recipe}.yaml"), f"collect.path={source}", f"train.seed={seed}")
+    dxtune(folder, "params", "apply", str(ROOT / f"recipes/{recipe}.yaml"), *changes, f"train.seed={seed}")
     for stage in ("fingerprint", *stages):
         dxtune(folder, stage)
     rows = pl.read_parquet(folder / "data/predictions.parquet").filter(split="test").sort("note_id")
@@ -88,14 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("jobs", nargs="+", metavar="RECIPE=FOLDER")
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
+    parser.add_argument("--model", type=Path, help="the model's folder, of recipes that name one")
     options = parser.parse_args()
     for job in options.jobs:
         recipe, _, source = job.partition("=")
+        changes = [f"collect.path={Path(source).resolve()}"]
+        changes += [f"model.name={options.model.resolve()}"] if options.model else []
         with TemporaryDirectory(prefix="quality-") as folder:
             runs = []
             for seed in options.seeds:
                 stages = MODEL_STAGES if runs else (*DATA_STAGES, *MODEL_STAGES)
-                runs.append(run(Path(folder), recipe, Path(source).resolve(), seed, stages))
+                runs.append(run(Path(folder), recipe, changes, seed, stages))
             show(recipe, runs)
 
 

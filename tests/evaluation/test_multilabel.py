@@ -27,6 +27,38 @@ def test_no_other_threshold_has_a_better_f1(rows: list[tuple[bool, int]]) -> Non
         assert threshold == 0.5
 
 
+def drawn(notes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Eight labels that one note in fifteen has, and calibrated probabilities that tell them alike."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.beta(0.25, 3.5, size=(notes, 8))
+    return (rng.random((notes, 8)) < probabilities).astype(int), probabilities
+
+
+def test_a_label_of_few_notes_borrows_from_the_others() -> None:
+    fresh, scores = drawn(20_000, 0)
+    together, alone = [], []
+    for seed in range(1, 21):
+        truth, probabilities = drawn(120, seed)
+        together.append(multilabel.micro_f1(fresh, scores >= multilabel.fit_thresholds(truth, probabilities)))
+        columns = [multilabel.fit_thresholds(truth[:, [each]], probabilities[:, [each]])[0] for each in range(8)]
+        alone.append(multilabel.micro_f1(fresh, scores >= columns))
+    assert np.mean(together) > np.mean(alone) + 0.01
+    assert np.mean(np.array(together) > alone) > 0.8
+
+
+def test_a_label_of_many_notes_has_its_own_threshold() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.random((20_000, 2))
+    truth = (probabilities >= [0.3, 0.8]).astype(int)
+    np.testing.assert_allclose(multilabel.fit_thresholds(truth, probabilities), [0.3, 0.8], atol=0.001)
+
+
+def test_thresholds_by_hand() -> None:
+    truth, probabilities = np.array([[1, 1], [0, 1], [1, 0]]), np.array([[0.75, 0.5], [0.25, 0.625], [0.375, 0.125]])
+    # 4 positives, so all decisions weigh 12.5 times: from 0.375 on, 4 of 4 hits in all and in each label, and none false
+    assert multilabel.fit_thresholds(truth, probabilities).tolist() == [0.3125, 0.3125]
+
+
 def corpus(split: str, notes: int) -> pl.DataFrame:
     """Made-up notes, two a patient, with none, one or two of three labels."""
     words = ("wheeze", "rash", "nausea")

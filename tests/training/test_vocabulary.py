@@ -29,9 +29,9 @@ def batch(table: pl.DataFrame, pad_id: int) -> dict[str, torch.Tensor]:
     return classification.collate(table.to_dicts(), pad_id, 3)
 
 
-@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "electra", "deberta-v2"])
+@pytest.mark.parametrize("name", ["bert", "roberta", "mpnet", "distilbert", "electra", "deberta-v2"])
 def test_logits_and_a_step_are_the_same_and_other_rows_stay(tiny_model: Path, tmp_path: Path, name: str) -> None:
-    base, pad_id = architectures.build(name, tiny_model, tmp_path / name), int(name == "roberta")
+    base, pad_id = architectures.build(name, tiny_model, tmp_path / name), int(name in ("roberta", "mpnet"))
     whole, _, _ = narrowed(base, pad_id)
     model, words, before = narrowed(base, pad_id)
     words.narrow(model.encoder)

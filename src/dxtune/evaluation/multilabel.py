@@ -15,6 +15,8 @@ from dxtune.evaluation.metrics import Floats
 
 Matrix = npt.NDArray[Any]
 DEFAULT = 0.5  # of a label that validation says nothing about
+BORROWED = 50
+"""Positives' worth of all labels' decisions in the choice of one label's threshold. docs/tasks.md says what was measured."""
 
 
 def multi_hot(label_ids: Iterable[Iterable[int]], labels: int) -> npt.NDArray[np.int64]:
@@ -33,22 +35,30 @@ def multi_hot(label_ids: Iterable[Iterable[int]], labels: int) -> npt.NDArray[np
 def fit_thresholds(truth: Matrix, probabilities: Floats) -> Floats:
     """For each label the probability from which a note gets it: that of the best F1, (labels,).
 
+    The F1 of a label counts the decisions on all labels, too, as if they were BORROWED of its positives: a label that few notes
+    have would otherwise get the threshold of a chance. With one label, and with very many notes, it is the label's own best.
     Halfway between two notes' probabilities, the lowest of equally good ones; 0.5 for a label that no note has. F1-optimal
     thresholds are those of Lipton, Elkan and Naryanaswamy 2014 (arXiv:1402.1892), found by trying all.
 
     >>> fit_thresholds(np.array([[1], [0], [1]]), np.array([[0.75], [0.125], [0.25]])).tolist()
     [0.1875]
     """
+    has = np.asarray(truth, dtype=bool)
+    scores = np.unique(probabilities)
+    between = (scores + np.concatenate([[0.0], scores[:-1]])) / 2
+    weight = BORROWED / max(has.sum(), 1)
+    hits_of_all, given_of_all = weight * _reach(probabilities[has], scores), weight * _reach(probabilities, scores)
     thresholds = np.full(truth.shape[1], DEFAULT)
-    for index in np.flatnonzero(truth.any(axis=0)):
-        scores, inverse = np.unique(probabilities[:, index], return_inverse=True)
-        right = np.bincount(inverse, weights=truth[:, index])
-        given = np.bincount(inverse)
-        hits, marked = right[::-1].cumsum()[::-1], given[::-1].cumsum()[::-1]
-        best = int(np.argmax(2 * hits / (marked + truth[:, index].sum())))
-        below = scores[best - 1] if best else 0.0
-        thresholds[index] = (below + scores[best]) / 2
+    for index in np.flatnonzero(has.any(axis=0)):
+        own, mine = probabilities[:, index], has[:, index]
+        hits, given = _reach(own[mine], scores) + hits_of_all, _reach(own, scores) + given_of_all
+        thresholds[index] = between[np.argmax(hits / (given + mine.sum() + BORROWED))]
     return thresholds
+
+
+def _reach(values: Floats, scores: Floats) -> npt.NDArray[np.int64]:
+    """How many of the values reach each score."""
+    return values.size - np.searchsorted(np.sort(values, axis=None), scores)
 
 
 def f1_of_notes(truth: Matrix, guess: Matrix) -> Floats:
