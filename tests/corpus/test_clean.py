@@ -18,6 +18,8 @@ def cleaned(text: str) -> str:
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("a \t\n \n\n b")
 @example("\u0041\x00\u030a")  # a control character between a letter and its accent
+@example("\u00c2\x08\u00a1")  # and between the halves of mojibake
+@example("\u00c2\x81\u00a1")
 def test_clean_text_is_clean_and_stays_as_it_is(text: str) -> None:
     result = cleaned(text)
     assert cleaned(result) == result

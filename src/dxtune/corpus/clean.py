@@ -24,6 +24,17 @@ def clean(notes: pl.DataFrame) -> pl.DataFrame:
     >>> clean(pl.DataFrame({"text": ["38Â °C, patientâ€™s\nPage 2 of 5\nwell"]})).item()
     '38 °C, patient’s\nwell'
     """
+    made = _clean(notes)
+    # a control character that is gone may have stood between two letters that are mojibake together
+    again = (made["text"].str.contains(MOJIBAKE) & (made["text"] != notes["text"])).fill_null(False)
+    if not again.any():
+        return made
+    rows = again.arg_true()
+    return made.with_columns(made["text"].clone().scatter(rows, clean(made[rows])["text"]))
+
+
+def _clean(notes: pl.DataFrame) -> pl.DataFrame:
+    """The notes after one pass."""
     return drop_running_heads(repair_encoding(notes)).with_columns(
         pl.col("text")
         .str.replace_all(r"\r\n|[\r\x0b\x0c\x{85}\x{2028}\x{2029}]", "\n")
