@@ -167,7 +167,7 @@ def test_two_processes_that_are_stopped_and_killed_go_on_to_the_same_bytes(proje
         running.send_signal(sent)
         assert running.wait() == code, Path("log").read_text()[-2000:]
         assert "Traceback" not in Path("log").read_text()
-        assert not Path("models/final").exists()
+        assert not Path("models/final").exists(), f"{sent.name}: {Path('log').read_text()[-2000:]}"
     finish()
     assert Path("models/final/model.safetensors").read_bytes() == unbroken[0]
     assert curve("loss").equals(unbroken[1]) and curve("validation").equals(unbroken[2])
