@@ -57,6 +57,10 @@ def test_thresholds_by_hand() -> None:
     truth, probabilities = np.array([[1, 1], [0, 1], [1, 0]]), np.array([[0.75, 0.5], [0.25, 0.625], [0.375, 0.125]])
     # 4 positives, so all decisions weigh 12.5 times: from 0.375 on, 4 of 4 hits in all and in each label, and none false
     assert multilabel.fit_thresholds(truth, probabilities).tolist() == [0.3125, 0.3125]
+    truth, probabilities = np.array([[1, 1], [1, 0], [0, 0]]), np.array([[0.75, 0.875], [0.625, 0.0625], [0.25, 0.03125]])
+    # from 0.625 on there is no mistake anywhere, so the second label's threshold is below its own two notes' middle, 0.46875
+    assert multilabel.fit_thresholds(truth, probabilities).tolist() == [0.4375, 0.4375]
+    assert multilabel.fit_thresholds(truth[:, [1]], probabilities[:, [1]]).tolist() == [0.46875]
 
 
 def corpus(split: str, notes: int) -> pl.DataFrame:
