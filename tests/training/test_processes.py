@@ -1,9 +1,13 @@
 """training/processes.py and recipes/accelerate: accelerate reads each file, and divided weights come together again."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -12,6 +16,7 @@ from accelerate.commands import launch
 from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
+from dxtune.training.callbacks import StopWhenAsked
 from tests.conftest import ROOT
 
 KIND = {"cpu_gloo": "multi_gpu", "gpu_ddp": "multi_gpu", "fsdp": "use_fsdp", "deepspeed_zero2": "use_deepspeed"}
@@ -72,6 +77,41 @@ def test_weights_that_fsdp_divided_are_whole_again(tiny_model: Path, tmp_path: P
     saved, _, _ = classification.load(tmp_path / "final")
     for name, value in model.state_dict().items():
         torch.testing.assert_close(saved.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+
+
+def of_two_processes(talk: Callable[[torch.Tensor], None], monkeypatch: pytest.MonkeyPatch) -> tuple[StopWhenAsked, list[Any]]:
+    """What watches one of two processes in the middle of an epoch; `talk` stands for what they tell each other."""
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda asked, _: talk(asked))
+    state = SimpleNamespace(global_step=3, is_world_process_zero=False)
+    return StopWhenAsked(10), [SimpleNamespace(world_size=2, device="cpu"), state, SimpleNamespace(should_save=False)]
+
+
+def test_a_signal_that_comes_while_two_processes_talk_is_heard_at_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_of_others = [lambda: os.kill(os.getpid(), signal.SIGTERM), lambda: None]
+    watch, now = of_two_processes(lambda asked: asked_of_others.pop(0)(), monkeypatch)
+    watch.on_train_begin(*now)
+    try:
+        watch.on_step_end(*now)
+        assert not now[2].should_save, "the other process does not know of it yet: both go on"
+        watch.on_step_end(*now)
+        assert now[2].should_save
+    finally:
+        watch.on_train_end(*now)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("other", [False, True])
+def test_at_the_checkpoint_of_an_epoch_both_processes_stop_or_neither(
+    own: bool, other: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, now = of_two_processes(lambda asked: asked.fill_(max(int(asked), other)), monkeypatch)
+    watch.asked = own
+    try:
+        watch.on_save(*now)
+        stopped = False
+    except SystemExit:
+        stopped = True
+    assert stopped == (own or other)
 
 
 if __name__ == "__main__":

@@ -94,18 +94,25 @@ class StopWhenAsked(TrainerCallback):
         signal.signal(signal.SIGTERM, self.before)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if args.world_size > 1:  # together, or one waits for the other
-            asked = torch.tensor(self.asked, dtype=torch.int32, device=args.device)
-            torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
-            self.asked = bool(asked)
-        if self.asked and state.global_step % self.steps_per_epoch:
+        if self._agreed(args) and state.global_step % self.steps_per_epoch:
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.asked:
+        if self._agreed(args):
             if state.is_world_process_zero:
                 say(f"asked to stop: checkpoint of step {state.global_step} saved. Run it again, and it goes on from there")
             stop()
+
+    def _agreed(self, args: Any) -> bool:
+        """Whether any of the processes was asked: they go on or stop together, or one would wait for the other.
+
+        `asked` itself is set by the signal alone: it may come while the processes talk, and is heard the next time.
+        """
+        if args.world_size == 1:
+            return self.asked
+        agreed = torch.tensor(self.asked, dtype=torch.int32, device=args.device)
+        torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
+        return bool(agreed)
 
 
 class PlainProgress(TrainerCallback):
