@@ -36,7 +36,7 @@ def build_tiny_llama(folder: Path, template: str | None = TEMPLATE, **changes: A
     size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
     ids = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 3}
     config = AutoConfig.for_model(
-        "llama", vocab_size=tokenizer.get_vocab_size(), intermediate_size=64, **size, **ids, **changes
+        "llama", vocab_size=tokenizer.get_vocab_size(), intermediate_size=64, **ids, **(size | changes)
     )
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)

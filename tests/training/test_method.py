@@ -10,7 +10,7 @@ from transformers import AutoModel
 from dxtune.errors import ModelError
 from dxtune.params import Model, load_params
 from dxtune.training.base_model import find_base_model
-from dxtune.training.method import adapt, merge, stack
+from dxtune.training.method import adapt, merge, shorten, stack
 from tests.conftest import ROOT
 from tests.training.architectures import CONFIGS, LAYERS, build
 
@@ -88,3 +88,27 @@ def test_more_layers_than_there_are_is_an_error(folders: dict[str, Path]) -> Non
     model = AutoModel.from_pretrained(folders["bert"])
     with pytest.raises(ModelError, match=f"at most {LAYERS}"):
         adapt(model, settings(method="last_n_layers", last_layers=LAYERS + 1))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_first_layers_say_what_they_said_below_the_others(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    ids = torch.randint(5, 2000, (3, 9), generator=torch.Generator().manual_seed(1))
+    model = AutoModel.from_pretrained(folders[name], dtype=torch.float32, use_safetensors=True).eval()
+    with torch.inference_mode():
+        between = model(input_ids=ids, output_hidden_states=True).hidden_states[2]
+        for norm in ("norm", "final_norm"):  # which follows the last layer of some, whichever that is
+            between = getattr(model, norm, lambda same: same)(between)
+    shorten(model, None)
+    assert len(stack(model)[1]) == LAYERS
+    shorten(model, 2)
+    model.save_pretrained(tmp_path)
+    for each in (model, AutoModel.from_pretrained(tmp_path, dtype=torch.float32, use_safetensors=True).eval()):
+        assert len(stack(each)[1]) == 2
+        with torch.inference_mode():
+            torch.testing.assert_close(each(input_ids=ids).last_hidden_state, between)
+
+
+def test_more_layers_than_there_are(folders: dict[str, Path]) -> None:
+    model = AutoModel.from_pretrained(folders["bert"], use_safetensors=True)
+    with pytest.raises(ModelError, match=f"model.layers = {LAYERS + 1}: expected at most {LAYERS}, the model's layers"):
+        shorten(model, LAYERS + 1)

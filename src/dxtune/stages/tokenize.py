@@ -17,8 +17,8 @@ from dxtune.paths import Paths
 from dxtune.records import processed
 from dxtune.shards import map_shards, read_json, write_json
 from dxtune.tasks import find_encoder
-from dxtune.tasks.prompts import as_chat
-from dxtune.training.base_model import find_base_model, load_tokenizer
+from dxtune.tasks.prompts import task_tokenizer
+from dxtune.training.base_model import find_base_model
 
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 FOR_THE_MODEL = ("labels.json", "cleaning.json")
@@ -28,9 +28,7 @@ COUNTS = ("notes", "rows", "tokens", "truncated", "unknown")
 def run(params: Params, paths: Paths) -> None:
     """Writes the token ids of every split. Raises DataError where more notes are cut than params allow."""
     base = find_base_model(params.model)
-    tokenizer = load_tokenizer(base)
-    if params.task == "generation":
-        tokenizer = as_chat(tokenizer, base)
+    tokenizer = task_tokenizer(params, base)
     settings = params.tokenize
     how = (settings.max_tokens, settings.long_notes, settings.stride)
     encode = partial(find_encoder(params.task), tokenizer.to_str(), *how)

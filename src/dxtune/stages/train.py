@@ -35,7 +35,6 @@ def run(params: Params, paths: Paths) -> None:
     prepare(params.train.threads, params.train.seed)  # before torch allocates
     from dxtune.tasks import domain
     from dxtune.tasks.frozen import Frozen
-    from dxtune.training.attention import use_fast_bf16
     from dxtune.training.method import adapt, merge
     from dxtune.training.trainer import fit
     from dxtune.training.vocabulary import Vocabulary
@@ -45,9 +44,7 @@ def run(params: Params, paths: Paths) -> None:
     precision = resolve_precision(params.train.precision)
     labels: list[str] = read_json(paths.tokens / "labels.json")
     train, validation = _splits(params, paths)
-    model = task.build(base, len(labels), params.train.hidden_dropout, params.train.attention_dropout)
-    if precision == "bf16":
-        use_fast_bf16(model.encoder)
+    model = _fresh(params, base, len(labels), precision)
     pad_id = pad_token_id(base)
     checkpoints = paths.checkpoints / _key(params, paths, precision)
     read = domain.adapt(model, base, paths.tokens / "tokenizer", train, params.train, precision, checkpoints)
@@ -87,6 +84,18 @@ def run(params: Params, paths: Paths) -> None:
     for name, curve in (("domain_adaptation", read), ("loss", fitted.loss), ("validation", fitted.validation)):
         write_text(curve.write_csv(), paths.metrics / "plots" / f"{name}.csv")
     shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def _fresh(params: Params, base: Path, labels: int, precision: str) -> Any:
+    """The layers of the base model that are used, with a fresh head for so many labels."""
+    from dxtune.training.attention import use_fast_bf16
+    from dxtune.training.method import shorten
+
+    model = find_task(params.task).build(base, labels, params.train.hidden_dropout, params.train.attention_dropout)
+    shorten(model.encoder, params.model.layers)
+    if precision == "bf16":
+        use_fast_bf16(model.encoder)
+    return model
 
 
 def _splits(params: Params, paths: Paths) -> tuple[pl.DataFrame, pl.DataFrame]:

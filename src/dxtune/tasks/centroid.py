@@ -14,9 +14,11 @@ from dxtune.evaluation.multilabel import multi_hot
 from dxtune.params import Params
 from dxtune.tasks import encoder
 from dxtune.tasks.notes import encode, mean_by_note
+from dxtune.tasks.prompts import task_tokenizer
 from dxtune.training.attention import use_fast_bf16
-from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
+from dxtune.training.base_model import find_base_model, pad_token_id
 from dxtune.training.machine import resolve_precision
+from dxtune.training.method import shorten
 
 DIGITS = 6
 
@@ -86,9 +88,10 @@ def vectors_of(notes: pl.DataFrame, settings: dict[str, Any], params: Params) ->
     folder = find_base_model(params.model)
     bf16, pad_id = resolve_precision(params.train.precision) == "bf16", pad_token_id(folder)
     model = encoder.build(folder, encoder.pooling_of(folder), 1, lambda logits, _: logits.sum(), 0.0, 0.0).eval()
+    shorten(model.encoder, params.model.layers)
     if bf16:
         use_fast_bf16(model.encoder)
     how = (settings["max_tokens"], settings["long_notes"], settings["stride"])
-    tokens = encode(load_tokenizer(folder).to_str(), *how, notes).tables["tokens"]
+    tokens = encode(task_tokenizer(params, folder).to_str(), *how, notes).tables["tokens"]
     vectors = mean_by_note(tokens["note_id"], encoder.by_row(model.pool, tokens, pad_id, bf16))[1]
     return np.asarray(normalize(vectors))

@@ -18,6 +18,7 @@ from dxtune.tasks import encoder
 from dxtune.tasks.centroid import fit_centroids
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
+from dxtune.tasks.prompts import without_prompt
 
 __all__ = [
     "answers",
@@ -32,8 +33,9 @@ __all__ = [
     "scorer",
 ]
 
-HEAD_C = 0.1
-"""Inverse strength of the head's L2 penalty: little enough that fine-tuning still has something to learn from."""
+HEAD_C = {"mean": 0.1, "pooler": 0.1, "last": 0.001}
+"""Inverse strength of the head's L2 penalty by pooling: little enough that fine-tuning still has something to learn from. The
+vectors of a large causal model are longer, and more numbers each."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
 
     vectors = encoder.by_row(model.eval().pool, tokens, pad_id, bf16)
     labels = tokens["label_id"].to_numpy()
-    probe = LogisticRegression(C=HEAD_C, max_iter=1000)
+    probe = LogisticRegression(C=HEAD_C[model.pooling], max_iter=1000)
     if len(np.unique(labels)) == len(model.head.bias) > 2 and _tells(probe, vectors, labels, tokens["patient_id"].to_numpy()):
         probe.fit(vectors, labels)
         with torch.no_grad():
@@ -111,7 +113,9 @@ def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf
     """`temperature`: what logits are divided by, the best on validation; `familiar`: what its notes are like."""
     truth = validation.unique("note_id", keep="first", maintain_order=True)["label_id"].to_numpy()
     _, logits, vectors = encoder.by_note(model, validation, settings, bf16)
-    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"], model.tokenizer.decode)
+    familiar = fit_familiar(
+        vectors, logits.argmax(axis=1), validation, settings["unk_token_id"], without_prompt(model.tokenizer)
+    )
     return {"temperature": fit_temperature(truth, logits), "familiar": familiar}
 
 
@@ -119,7 +123,7 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
     names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
     probabilities = pl.Series("probabilities", softmax(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
-    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], model.tokenizer.decode)
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], without_prompt(model.tokenizer))
     return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModel
 
 from dxtune.errors import ModelError
 from dxtune.tasks.notes import mean_by_note
+from dxtune.training.base_model import is_causal
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "dxtune.json"
@@ -40,7 +41,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 class NoteModel(nn.Module):
     """An encoder and a linear head over one vector a note, or over each token.
 
-    pooling: `mean` of the token vectors, the checkpoint's own trained `pooler` over the first one, or `tokens`: none.
+    pooling: `mean` of the token vectors, the checkpoint's own trained `pooler` over the first one, the `last` one, which in a
+    causal model alone has seen the whole note, or `tokens`: none.
     """
 
     def __init__(self, encoder: Any, pooling: str, outputs: int, loss: Loss) -> None:
@@ -126,6 +128,9 @@ class NoteModel(nn.Module):
         if self.pooling == "tokens":
             each: torch.Tensor = output.last_hidden_state
             return each
+        if self.pooling == "last":
+            ends: torch.Tensor = output.last_hidden_state[torch.arange(len(input_ids)), attention_mask.sum(1) - 1]
+            return ends
         mask = attention_mask.unsqueeze(-1)
         total = (output.last_hidden_state * mask.to(output.last_hidden_state.dtype)).sum(1, dtype=torch.float32)
         mean: torch.Tensor = total / mask.sum(1)
@@ -207,10 +212,12 @@ def hold_in_bf16(model: nn.Module) -> None:
 
 
 def pooling_of(folder: Path) -> str:
-    """`pooler` where the checkpoint's pooler was trained, else `mean`.
+    """`last` of a causal model, `pooler` where the checkpoint's pooler was trained, else `mean`.
 
     A sentence-transformers checkpoint carries a pooler that its training never touched; its card says mean.
     """
+    if is_causal(folder):
+        return "last"
     if (folder / "modules.json").is_file():
         return "mean"
     with safe_open(folder / WEIGHTS, framework="pt") as weights:
@@ -224,6 +231,8 @@ def build(folder: Path, pooling: str, outputs: int, loss: Loss, hidden_dropout: 
         for name in names:
             if hasattr(config, name):
                 setattr(config, name, value)
+    if pooling == "last":
+        config.use_cache = False  # of what it would need to go on writing
     encoder = AutoModel.from_pretrained(
         folder, config=config, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
     )

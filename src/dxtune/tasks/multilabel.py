@@ -19,6 +19,7 @@ from dxtune.tasks.centroid import fit_pairs
 from dxtune.tasks.classification import HEAD_C
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
+from dxtune.tasks.prompts import without_prompt
 
 __all__ = [
     "answers",
@@ -71,7 +72,7 @@ def fit_head(model: NoteModel, tokens: pl.DataFrame, pad_id: int, bf16: bool) ->
     truth = multi_hot(tokens["label_ids"], len(model.head.bias))
     for index, column in enumerate(truth.T):
         if 0 < column.sum() < len(column):
-            probe = LogisticRegression(C=HEAD_C, max_iter=1000).fit(vectors, column)
+            probe = LogisticRegression(C=HEAD_C[model.pooling], max_iter=1000).fit(vectors, column)
             with torch.no_grad():
                 model.head.weight[index] = torch.from_numpy(probe.coef_[0])
                 model.head.bias[index] = float(probe.intercept_[0])
@@ -110,7 +111,9 @@ def fit(model: NoteModel, validation: pl.DataFrame, settings: dict[str, Any], bf
     truth = multi_hot(ids, logits.shape[1])
     temperature = fit_temperature(truth, logits)
     thresholds = fit_thresholds(truth, expit(logits / temperature)).tolist()
-    familiar = fit_familiar(vectors, logits.argmax(axis=1), validation, settings["unk_token_id"], model.tokenizer.decode)
+    familiar = fit_familiar(
+        vectors, logits.argmax(axis=1), validation, settings["unk_token_id"], without_prompt(model.tokenizer)
+    )
     return {"temperature": temperature, "thresholds": thresholds, "familiar": familiar}
 
 
@@ -118,7 +121,7 @@ def predict(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf
     """One row a note, in the order of `tokens`: note_id, `probabilities` in the order of the labels, and `unlike`."""
     names, logits, vectors = encoder.by_note(model, tokens, settings, bf16)
     probabilities = pl.Series("probabilities", expit(logits / settings["temperature"]).tolist(), pl.List(pl.Float64))
-    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], model.tokenizer.decode)
+    score = unlike(settings["familiar"], vectors, tokens, settings["unk_token_id"], without_prompt(model.tokenizer))
     return pl.DataFrame([names, probabilities, pl.Series("unlike", score)])
 
 

@@ -1,4 +1,5 @@
-"""Token ids of prompts and responses for generation, in the words of the model's chat template. No torch here.
+"""Token ids of prompts and responses for generation, in the words of the model's chat template; and, in the same words, of
+notes that a causal model is to classify. No torch here.
 
 A prompt may take half of tokenize.max_tokens, so that an answer has the other half, while training and later. A longer one is
 cut at its end (`truncate`) or in its middle (`head_tail`). A response that does not fit is cut, too, and then its end is not
@@ -6,18 +7,72 @@ taught.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from dxtune.errors import DataError, ModelError
+from dxtune.params import Params
 from dxtune.shards import Result
 from dxtune.tasks.notes import HEAD, count_tokens, list_column, load
+from dxtune.training.base_model import is_causal, load_tokenizer
 
+CLASSIFY = ("classification", "multilabel")
 PROMPT, RESPONSE = "dxtune-prompt", "dxtune-response"
 PARTS = ("before", "between", "after")
 """What a chat template writes before a prompt, between it and the response, and after that: the last ends an answer."""
+
+
+def task_tokenizer(params: Params, base: Path) -> Any:
+    """The base model's tokenizer as the task needs it: a causal model reads everything in its chat template.
+
+    Raises ModelError where an encoder is given an instruction, and DataError where the template leaves a note too little room.
+    """
+    tokenizer, settings = load_tokenizer(base), params.tokenize
+    if params.task == "generation":
+        return as_chat(tokenizer, base)
+    if params.task in CLASSIFY and is_causal(base):
+        return as_asked(tokenizer, base, settings.instruction, settings.max_tokens)
+    if settings.instruction is not None:
+        raise ModelError(
+            f"tokenize.instruction: expected a causal model that classifies, found task: {params.task} with {base.name}: "
+            "set it to null"
+        )
+    return tokenizer
+
+
+def as_asked(tokenizer: Any, base: Path, instruction: str | None, max_tokens: int) -> Any:
+    """The tokenizer, which from now on ends each note so that a causal model is about to answer: its last token has seen all.
+
+    A note, or of two texts the note, which is the second one, and then the question; the instruction; and what the chat
+    template writes before an answer. Raises DataError where all of that but the note takes half of max_tokens.
+    """
+    before, between, _ = chat_parts(base)
+    asked = ("" if instruction is None else f"\n\n{instruction}") + between
+    parts = _ids(tokenizer, {"before": before, "question": "\n\n", "asked": asked})
+    size = sum(len(part["ids"]) for part in parts.values())
+    if size >= max_tokens // 2:
+        raise DataError(
+            f"the chat template and tokenize.instruction take {size} tokens, expected fewer than half of tokenize.max_tokens = "
+            f"{max_tokens}: raise it, or shorten the instruction"
+        )
+    return _with_template(tokenizer, parts, ["before", "$A", "asked"], ["before", "$B", "question", "$A", "asked"])
+
+
+def without_prompt(tokenizer: Any) -> Callable[[list[int]], str]:
+    """A function from token ids to the text of notes and questions alone, without what `as_asked` wrote around them."""
+    special = json.loads(tokenizer.post_processor.__getstate__()).get("special_tokens", {}) if tokenizer.post_processor else {}
+    written = [tokenizer.decode(special[name]["ids"]) for name in ("before", "asked") if name in special]
+
+    def read(ids: list[int]) -> str:
+        text: str = tokenizer.decode(ids)
+        for part in filter(None, written):
+            text = text.replace(part, " ")
+        return text
+
+    return read
 
 
 def as_chat(tokenizer: Any, base: Path) -> Any:
@@ -27,17 +82,23 @@ def as_chat(tokenizer: Any, base: Path) -> Any:
     the template are turned into ids one by one, and so is the prompt: where a template does not end them with special tokens
     or line breaks, these ids can be others than those of the whole text.
     """
+    parts = _ids(tokenizer, dict(zip(PARTS, chat_parts(base), strict=True)))
+    single = ["before:0", "$A:0", "between:0"]
+    return _with_template(tokenizer, parts, single, [*single, "$B:1", "after:1"])
+
+
+def _ids(tokenizer: Any, texts: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The ids and tokens of texts that a template writes, by name, of those that are not empty."""
+    found = {name: tokenizer.encode(text, add_special_tokens=False) for name, text in texts.items()}
+    return {name: {"id": name, "ids": each.ids, "tokens": each.tokens} for name, each in found.items() if each.ids}
+
+
+def _with_template(tokenizer: Any, parts: dict[str, dict[str, Any]], single: list[str], pair: list[str]) -> Any:
+    """The tokenizer with a template of parts, which are left out where they are empty, and of the texts $A and $B."""
     from tokenizers.processors import TemplateProcessing
 
-    special = []
-    for name, text in zip(PARTS, chat_parts(base), strict=True):
-        encoding = tokenizer.encode(text, add_special_tokens=False)
-        if encoding.ids:
-            special.append({"id": name, "ids": encoding.ids, "tokens": encoding.tokens})
-    there = {str(each["id"]) for each in special}
-    single = ["before:0"] * ("before" in there) + ["$A:0"] + ["between:0"] * ("between" in there)
-    pair = [*single, "$B:1", *["after:1"] * ("after" in there)]
-    tokenizer.post_processor = TemplateProcessing(single=single, pair=pair, special_tokens=special)
+    there = [[name for name in names if name.startswith("$") or name.partition(":")[0] in parts] for names in (single, pair)]
+    tokenizer.post_processor = TemplateProcessing(single=there[0], pair=there[1], special_tokens=list(parts.values()))
     return tokenizer
 
 

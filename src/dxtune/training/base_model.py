@@ -102,6 +102,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def is_causal(folder: Path) -> bool:
+    """Whether the model is a causal one, in which a token sees those before it alone, as its `architectures` say."""
+    names = read_config(folder).get("architectures") or []
+    return any(name.endswith("ForCausalLM") or name == "GPT2LMHeadModel" for name in names)
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The model's fast tokenizer (`tokenizers.Tokenizer`), without truncation and padding.
 

@@ -1,4 +1,4 @@
-"""Which weights of a base model learn: all, none but the head, the last layers, or low-rank additions (LoRA).
+"""Which layers of a base model are used; and which weights learn: all, the head alone, the last layers, or LoRA.
 
 The same for every architecture that Auto classes load: a model is found to be a stack of layers, whatever their names.
 """
@@ -36,6 +36,25 @@ def adapt(model: Any, settings: Model) -> Any:
         for module in trained:
             module.requires_grad_(True)
     return model
+
+
+def shorten(model: Any, layers: int | None) -> None:
+    """Leaves a model its first so many layers; None: all. A norm that follows the last layer then follows that one.
+
+    In large causal models those in the middle tell more about a text than the last ones, which are about the next word.
+    Source: Skean et al., Layer by Layer: Uncovering Hidden Representations in Language Models (ICML 2025). Raises ModelError
+    where the model has fewer.
+    """
+    if layers is None:
+        return
+    name, own = stack(model)
+    if layers > len(own):
+        raise ModelError(f"model.layers = {layers}: expected at most {len(own)}, the model's layers")
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, own[:layers])
+    model.config.num_hidden_layers = layers
+    if getattr(model.config, "layer_types", None):
+        model.config.layer_types = model.config.layer_types[:layers]
 
 
 def merge(model: Any) -> Any:
