@@ -86,9 +86,13 @@ def test_a_template_that_leaves_a_note_no_room_is_refused(asked: Callable[..., A
         asked(max_tokens=24)
 
 
-def test_an_encoder_is_given_no_instruction(tiny_model: Path, params_with: Callable[..., Params]) -> None:
-    with pytest.raises(ModelError, match="expected a causal model that classifies, found task: classification with tiny"):
-        task_tokenizer(params_with(tokenize={"instruction": ASK}), tiny_model)
+def test_an_instruction_that_nobody_would_read_is_refused(
+    tiny_model: Path, base: Path, params_with: Callable[..., Params]
+) -> None:
+    for task, model in (("classification", tiny_model), ("generation", base)):
+        params = params_with(tokenize={"instruction": ASK}, task=task, collect={"source": "table", "path": "x"})
+        with pytest.raises(ModelError, match=f"expected a causal model that classifies, found task: {task} with {model.name}"):
+            task_tokenizer(params, model)
 
 
 def test_the_head_sees_the_last_token_as_that_of_transformers_does(base: Path, asked: Callable[..., Any]) -> None:

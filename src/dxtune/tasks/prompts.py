@@ -28,19 +28,19 @@ PARTS = ("before", "between", "after")
 def task_tokenizer(params: Params, base: Path) -> Any:
     """The base model's tokenizer as the task needs it: a causal model reads everything in its chat template.
 
-    Raises ModelError where an encoder is given an instruction, and DataError where the template leaves a note too little room.
+    Raises ModelError where there is an instruction and no such model to follow it, and DataError where the template leaves a
+    note too little room.
     """
     tokenizer, settings = load_tokenizer(base), params.tokenize
-    if params.task == "generation":
-        return as_chat(tokenizer, base)
-    if params.task in CLASSIFY and is_causal(base):
-        return as_asked(tokenizer, base, settings.instruction, settings.max_tokens)
-    if settings.instruction is not None:
+    asked = params.task in CLASSIFY and is_causal(base)
+    if settings.instruction is not None and not asked:
         raise ModelError(
             f"tokenize.instruction: expected a causal model that classifies, found task: {params.task} with {base.name}: "
             "set it to null"
         )
-    return tokenizer
+    if asked:
+        return as_asked(tokenizer, base, settings.instruction, settings.max_tokens)
+    return as_chat(tokenizer, base) if params.task == "generation" else tokenizer
 
 
 def as_asked(tokenizer: Any, base: Path, instruction: str | None, max_tokens: int) -> Any:
