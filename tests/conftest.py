@@ -12,6 +12,7 @@ from dxtune.params import Params, load_params
 ROOT = Path(__file__).parents[1]
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test may reach a hub
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # copies of the source hold what the source holds, and nothing of a run
 
 
 @pytest.fixture(scope="session")

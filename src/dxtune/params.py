@@ -161,8 +161,6 @@ class Model(_Section):
     """The commit hash of a Hub id."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     """Checksum of model.safetensors; null: not checked."""
-    layers: Positive | None
-    """Of its layers, the first so many; null: all."""
     method: Literal["full", "lora", "head", "last_n_layers"]
     """Which weights learn."""
     last_layers: Positive
@@ -180,8 +178,6 @@ class Tokenize(_Section):
     """The end of a long note is left out, or its middle, or nothing: it is read in windows, and they answer together."""
     stride: Annotated[int, Field(ge=0)]
     """Tokens that two neighbouring windows share."""
-    instruction: str | None
-    """What a causal model is told after each note and its question; null: nothing. An encoder is told nothing."""
     max_truncated_share: Share
     """More cut notes than this share stop the run."""
 

@@ -98,17 +98,12 @@ def test_the_first_layers_say_what_they_said_below_the_others(name: str, folders
         between = model(input_ids=ids, output_hidden_states=True).hidden_states[2]
         for norm in ("norm", "final_norm"):  # which follows the last layer of some, whichever that is
             between = getattr(model, norm, lambda same: same)(between)
-    shorten(model, None)
-    assert len(stack(model)[1]) == LAYERS
-    shorten(model, 2)
+    for method, causal in (("head", False), ("lora", True), ("full", True), ("last_n_layers", True)):
+        shorten(model, settings(method=method), causal)
+        assert len(stack(model)[1]) == LAYERS
+    shorten(model, settings(method="head"), causal=True)
     model.save_pretrained(tmp_path)
     for each in (model, AutoModel.from_pretrained(tmp_path, dtype=torch.float32, use_safetensors=True).eval()):
         assert len(stack(each)[1]) == 2
         with torch.inference_mode():
             torch.testing.assert_close(each(input_ids=ids).last_hidden_state, between)
-
-
-def test_more_layers_than_there_are(folders: dict[str, Path]) -> None:
-    model = AutoModel.from_pretrained(folders["bert"], use_safetensors=True)
-    with pytest.raises(ModelError, match=f"model.layers = {LAYERS + 1}: expected at most {LAYERS}, the model's layers"):
-        shorten(model, LAYERS + 1)

@@ -24,7 +24,7 @@ from dxtune.shards import read_corpus, read_json, write_json, write_text
 from dxtune.tasks import find_task
 from dxtune.tasks.notes import gather, unknown_id
 from dxtune.training import processes
-from dxtune.training.base_model import find_base_model, load_tokenizer, pad_token_id
+from dxtune.training.base_model import find_base_model, is_causal, load_tokenizer, pad_token_id
 from dxtune.training.machine import prepare, resolve_precision
 from dxtune.training.provenance import TOLD, provenance
 
@@ -92,7 +92,7 @@ def _fresh(params: Params, base: Path, labels: int, precision: str) -> Any:
     from dxtune.training.method import shorten
 
     model = find_task(params.task).build(base, labels, params.train.hidden_dropout, params.train.attention_dropout)
-    shorten(model.encoder, params.model.layers)
+    shorten(model.encoder, params.model, is_causal(base))
     if precision == "bf16":
         use_fast_bf16(model.encoder)
     return model

@@ -16,7 +16,7 @@ from dxtune.tasks import encoder
 from dxtune.tasks.notes import encode, mean_by_note
 from dxtune.tasks.prompts import task_tokenizer
 from dxtune.training.attention import use_fast_bf16
-from dxtune.training.base_model import find_base_model, pad_token_id
+from dxtune.training.base_model import find_base_model, is_causal, pad_token_id
 from dxtune.training.machine import resolve_precision
 from dxtune.training.method import shorten
 
@@ -88,7 +88,7 @@ def vectors_of(notes: pl.DataFrame, settings: dict[str, Any], params: Params) ->
     folder = find_base_model(params.model)
     bf16, pad_id = resolve_precision(params.train.precision) == "bf16", pad_token_id(folder)
     model = encoder.build(folder, encoder.pooling_of(folder), 1, lambda logits, _: logits.sum(), 0.0, 0.0).eval()
-    shorten(model.encoder, params.model.layers)
+    shorten(model.encoder, params.model, is_causal(folder))
     if bf16:
         use_fast_bf16(model.encoder)
     how = (settings["max_tokens"], settings["long_notes"], settings["stride"])

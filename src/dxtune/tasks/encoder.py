@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ NUMBERS = ("familiar", "untuned")
 """Settings of thousands of numbers, which nobody reads and FAMILIAR holds."""
 INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
-BATCH_TOKENS = 2048
-"""Tokens in a batch without gradients, padding included: enough to keep a core busy, little enough for its cache."""
+BATCH_TOKENS = 8192
+"""Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
 LENGTHS = 16
 """Their lengths are multiples of this: at others torch's flash kernel takes half as long again (training/attention.py)."""
 
@@ -151,26 +150,13 @@ def in_batches(
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """Numbers of rows of `tokens`, and what `function` (of a batch without labels) gives for them, float64 (rows, ...).
 
-    Rows of like length go together, so padding is little; no gradients. Each of torch's threads computes batches of its own:
-    together on one they would wait for each other after every product. Few batches they do together.
+    Rows of like length go together, so padding is little; no gradients.
     """
     rows = tokens.select(name for name in INPUTS if name in tokens.columns).to_dicts()
-    groups = list(batches([len(row["input_ids"]) for row in rows]))
-    threads = torch.get_num_threads()
-
-    def one(numbers: list[int]) -> tuple[list[int], np.ndarray]:
+    for numbers in batches([len(row["input_ids"]) for row in rows]):
         batch = pad([rows[number] for number in numbers], pad_id, LENGTHS)
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            return numbers, function(**batch).double().numpy()
-
-    if len(groups) < 2 * threads:
-        yield from map(one, groups)
-        return
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(one, groups)
-    finally:
-        torch.set_num_threads(threads)  # part of it holds for the whole process
+            yield numbers, function(**batch).double().numpy()
 
 
 def batches(lengths: list[int], most: int = BATCH_TOKENS) -> Iterator[list[int]]:

@@ -28,43 +28,35 @@ PARTS = ("before", "between", "after")
 def task_tokenizer(params: Params, base: Path) -> Any:
     """The base model's tokenizer as the task needs it: a causal model reads everything in its chat template.
 
-    Raises ModelError where there is an instruction and no such model to follow it, and DataError where the template leaves a
-    note too little room.
+    Raises DataError where the template leaves a note too little room.
     """
-    tokenizer, settings = load_tokenizer(base), params.tokenize
+    tokenizer = load_tokenizer(base)
+    if params.task == "generation":
+        return as_chat(tokenizer, base)
     asked = params.task in CLASSIFY and is_causal(base)
-    if settings.instruction is not None and not asked:
-        raise ModelError(
-            f"tokenize.instruction: expected a causal model that classifies, found task: {params.task} with {base.name}: "
-            "set it to null"
-        )
-    if asked:
-        return as_asked(tokenizer, base, settings.instruction, settings.max_tokens)
-    return as_chat(tokenizer, base) if params.task == "generation" else tokenizer
+    return as_asked(tokenizer, base, params.tokenize.max_tokens) if asked else tokenizer
 
 
-def as_asked(tokenizer: Any, base: Path, instruction: str | None, max_tokens: int) -> Any:
+def as_asked(tokenizer: Any, base: Path, max_tokens: int) -> Any:
     """The tokenizer, which from now on ends each note so that a causal model is about to answer: its last token has seen all.
 
-    A note, or of two texts the note, which is the second one, and then the question; the instruction; and what the chat
-    template writes before an answer. Raises DataError where all of that but the note takes half of max_tokens.
+    A note, or of two texts the note, which is the second one, and then the question; and what the chat template writes before
+    an answer. Raises DataError where all of that but the note takes half of max_tokens.
     """
     before, between, _ = chat_parts(base)
-    asked = ("" if instruction is None else f"\n\n{instruction}") + between
-    parts = _ids(tokenizer, {"before": before, "question": "\n\n", "asked": asked})
+    parts = _ids(tokenizer, {"before": before, "question": "\n\n", "between": between})
     size = sum(len(part["ids"]) for part in parts.values())
     if size >= max_tokens // 2:
         raise DataError(
-            f"the chat template and tokenize.instruction take {size} tokens, expected fewer than half of tokenize.max_tokens = "
-            f"{max_tokens}: raise it, or shorten the instruction"
+            f"the chat template takes {size} tokens, expected fewer than half of tokenize.max_tokens = {max_tokens}: raise it"
         )
-    return _with_template(tokenizer, parts, ["before", "$A", "asked"], ["before", "$B", "question", "$A", "asked"])
+    return _with_template(tokenizer, parts, ["before", "$A", "between"], ["before", "$B", "question", "$A", "between"])
 
 
 def without_prompt(tokenizer: Any) -> Callable[[list[int]], str]:
     """A function from token ids to the text of notes and questions alone, without what `as_asked` wrote around them."""
     special = json.loads(tokenizer.post_processor.__getstate__()).get("special_tokens", {}) if tokenizer.post_processor else {}
-    written = [tokenizer.decode(special[name]["ids"]) for name in ("before", "asked") if name in special]
+    written = [tokenizer.decode(special[name]["ids"]) for name in ("before", "between") if name in special]
 
     def read(ids: list[int]) -> str:
         text: str = tokenizer.decode(ids)

@@ -10,6 +10,8 @@ from torch import nn
 from dxtune.errors import ModelError
 from dxtune.params import Model
 
+MIDDLE = 0.7
+"""Of the layers of a causal model. Chosen with Qwen2.5-Coder-1.5B on the questions of PubMedQA that are not for its test."""
 AFTER_THE_LAYERS = ("pooler", "final_norm", "norm", "ln_f")
 """Modules that see the last layer alone."""
 
@@ -38,18 +40,17 @@ def adapt(model: Any, settings: Model) -> Any:
     return model
 
 
-def shorten(model: Any, layers: int | None) -> None:
-    """Leaves a model its first so many layers; None: all. A norm that follows the last layer then follows that one.
+def shorten(model: Any, settings: Model, causal: bool) -> None:
+    """Leaves a causal model of which nothing learns but the head the first of its layers, MIDDLE of them; all others stay.
 
-    In large causal models those in the middle tell more about a text than the last ones, which are about the next word.
-    Source: Skean et al., Layer by Layer: Uncovering Hidden Representations in Language Models (ICML 2025). Raises ModelError
-    where the model has fewer.
+    A norm that follows the last layer then follows the last of these. Layers in the middle tell more about a text than the
+    last ones, which are about the next word. Source: Skean et al., Layer by Layer: Uncovering Hidden Representations in
+    Language Models (ICML 2025).
     """
-    if layers is None:
+    if not causal or settings.method != "head":
         return
     name, own = stack(model)
-    if layers > len(own):
-        raise ModelError(f"model.layers = {layers}: expected at most {len(own)}, the model's layers")
+    layers = round(MIDDLE * len(own))
     parent, _, last = name.rpartition(".")
     setattr(model.get_submodule(parent), last, own[:layers])
     model.config.num_hidden_layers = layers
