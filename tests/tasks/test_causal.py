@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -16,7 +17,8 @@ from dxtune.paths import Paths
 from dxtune.predict import Predictor
 from dxtune.stages import tokenize, train
 from dxtune.tasks import classification, multilabel
-from dxtune.tasks.encoder import pad
+from dxtune.tasks.centroid import vectors_of
+from dxtune.tasks.encoder import load_settings, pad
 from dxtune.tasks.notes import encode
 from dxtune.tasks.prompts import task_tokenizer, without_prompt
 from dxtune.training.base_model import pad_token_id
@@ -143,3 +145,10 @@ def test_the_stages_and_whoever_asks_later_read_a_note_in_the_same_way(
     texts = shards.read_corpus(Path("data/processed/test"))
     assert predictor.tokenize(texts)["input_ids"].to_list() == stored["input_ids"].to_list()
     assert len(predictor.predict(["A cough since yesterday."])) == 1
+
+    untuned = load_settings(Path("models/final"))["untuned"]
+    notes = shards.read_corpus(Path("data/processed/train"))
+    vectors = vectors_of(notes, predictor.settings, params)
+    means = [vectors[(notes["label_id"] == label).to_numpy()].mean(axis=0) for label in untuned["classes"]]
+    np.testing.assert_allclose(means, untuned["means"], atol=1e-5, err_msg="the untuned rival reads as the head's fit did")
+    assert np.linalg.norm(np.subtract(*means)) > 1e-3, "and tells them apart"

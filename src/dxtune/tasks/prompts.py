@@ -16,10 +16,10 @@ import polars as pl
 from dxtune.errors import DataError, ModelError
 from dxtune.params import Params
 from dxtune.shards import Result
+from dxtune.tasks import ENCODERS
 from dxtune.tasks.notes import HEAD, count_tokens, list_column, load
 from dxtune.training.base_model import is_causal, load_tokenizer
 
-CLASSIFY = ("classification", "multilabel")
 PROMPT, RESPONSE = "dxtune-prompt", "dxtune-response"
 PARTS = ("before", "between", "after")
 """What a chat template writes before a prompt, between it and the response, and after that: the last ends an answer."""
@@ -33,7 +33,7 @@ def task_tokenizer(params: Params, base: Path) -> Any:
     tokenizer = load_tokenizer(base)
     if params.task == "generation":
         return as_chat(tokenizer, base)
-    asked = params.task in CLASSIFY and is_causal(base)
+    asked = ENCODERS[params.task] == "notes" and is_causal(base)
     return as_asked(tokenizer, base, params.tokenize.max_tokens) if asked else tokenizer
 
 
