@@ -25,6 +25,7 @@ class Trained:
 
         from dxtune.tasks.encoder import hold_in_bf16
         from dxtune.training.attention import use_fast_bf16
+        from dxtune.training.packed import pack
 
         torch.set_num_threads(threads)
         self.task = find_task(_read_task(folder))
@@ -35,6 +36,7 @@ class Trained:
         if self.bf16:
             use_fast_bf16(self.model.encoder)
             hold_in_bf16(self.model)
+            pack(self.model.encoder)
 
     def tokenize(self, notes: pl.DataFrame) -> pl.DataFrame:
         """The token ids of notes with clean texts, as training had them: a row a window, in the order of `notes`."""

@@ -4,8 +4,9 @@ import re
 import unicodedata
 
 import pytest
+from py3langid import rank
 
-from dxtune.evaluation.language import foreign, languages
+from dxtune.evaluation.language import _scores, foreign, languages
 from tests.conftest import ROOT
 
 ENGLISH = [
@@ -46,6 +47,19 @@ def test_a_sentence_of_another_language_is_one(language: str) -> None:
     assert foreign([text, plain], ["en"]).min() > 0, "with accents, and as a tokenizer without them reads it"
     assert foreign([text], ["en", language]).tolist() == [0], "training had it"
     assert foreign([NOTE], [language])[0] > 0, "what is foreign depends on training alone"
+
+
+def test_scores_are_those_of_py3langid() -> None:
+    texts = [*ENGLISH[:8], *OTHERS.values(), NOTE * 30, "A LOUD NOTE", "e\u0301tat", "\ud800", "7"]
+    names, scores = _scores(texts)
+    assert len(set(names)) > 130
+    for text, own in zip(texts, scores, strict=True):
+        theirs = dict(rank(text))
+        made = {name: own[names == name].max() for name in set(names)}
+        if max(theirs.values()) < -1e30:
+            assert set(made.values()) == {0}, "nothing that it knows"
+        else:
+            assert made == pytest.approx({name: theirs[name] for name in made}, abs=0.05)
 
 
 def test_languages_are_those_of_a_tenth_of_the_notes() -> None:

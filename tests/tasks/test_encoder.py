@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 from transformers import BertConfig, BertModel
@@ -75,3 +77,35 @@ def test_a_model_that_does_not_fit_is_refused(tiny_model: Path, tmp_path: Path) 
     (tmp_path / "m/model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"model\.safetensors is missing"):
         classification.load(tmp_path / "m")
+
+
+def test_many_batches_come_in_their_order_whatever_the_threads() -> None:
+    rows = [list(range(5, 5 + length)) for length in np.random.default_rng(0).permutation(np.arange(100, 300))]
+    tokens = pl.DataFrame({"input_ids": rows}, schema={"input_ids": pl.List(pl.Int32)})
+    before = torch.get_num_threads()
+    made = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found = list(
+                encoder.in_batches(lambda **batch: batch["attention_mask"].sum(1, keepdim=True), tokens, 0, False, apart=True)
+            )
+            assert torch.get_num_threads() == threads, "for whatever comes next"
+            assert len(found) > 2 * threads, "enough for the threads to share"
+            assert all(values.ravel().tolist() == [len(rows[number]) for number in numbers] for numbers, values in found)
+            made.append([numbers for numbers, _ in found])
+    finally:
+        torch.set_num_threads(before)
+    assert made[0] == made[1]
+
+
+def test_an_error_in_a_batch_is_raised_and_the_threads_are_as_before() -> None:
+    tokens = pl.DataFrame({"input_ids": [[5] * 300] * 60}, schema={"input_ids": pl.List(pl.Int32)})
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(ZeroDivisionError):
+            list(encoder.in_batches(lambda **_: 1 // 0, tokens, 0, False, apart=True))  # type: ignore[arg-type,return-value]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from transformers import AutoConfig, AutoModel
 from dxtune.errors import ModelError
 from dxtune.tasks.notes import mean_by_note
 from dxtune.training.base_model import is_causal
+from dxtune.training.packed import packed
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "dxtune.json"
@@ -27,6 +29,8 @@ INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
 BATCH_TOKENS = 8192
 """Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
+THREAD_TOKENS = 2048
+"""Tokens in a batch that one thread computes by itself: little enough for the cache of its core."""
 LENGTHS = 16
 """Their lengths are multiples of this: at others torch's flash kernel takes half as long again (training/attention.py)."""
 
@@ -146,17 +150,30 @@ def run(encoder: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, tok
 
 
 def in_batches(
-    function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: int, bf16: bool
+    function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: int, bf16: bool, apart: bool = False
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """Numbers of rows of `tokens`, and what `function` (of a batch without labels) gives for them, float64 (rows, ...).
 
-    Rows of like length go together, so padding is little; no gradients.
+    Rows of like length go together, so padding is little; no gradients. apart: each of torch's threads computes batches of its
+    own, smaller ones: together on one they would wait for each other after every product. Few batches they do together.
     """
     rows = tokens.select(name for name in INPUTS if name in tokens.columns).to_dicts()
-    for numbers in batches([len(row["input_ids"]) for row in rows]):
+    groups = list(batches([len(row["input_ids"]) for row in rows], THREAD_TOKENS if apart else BATCH_TOKENS))
+    threads = torch.get_num_threads()
+
+    def one(numbers: list[int]) -> tuple[list[int], np.ndarray]:
         batch = pad([rows[number] for number in numbers], pad_id, LENGTHS)
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            yield numbers, function(**batch).double().numpy()
+            return numbers, function(**batch).double().numpy()
+
+    if not apart or len(groups) < 2 * threads:
+        yield from map(one, groups)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(one, groups)
+    finally:
+        torch.set_num_threads(threads)  # part of it holds for the whole process
 
 
 def batches(lengths: list[int], most: int = BATCH_TOKENS) -> Iterator[list[int]]:
@@ -175,11 +192,13 @@ def batches(lengths: list[int], most: int = BATCH_TOKENS) -> Iterator[list[int]]
         start = end
 
 
-def by_row(function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: int, bf16: bool) -> np.ndarray:
-    """What `function` gives for each row of `tokens`, (rows, size) float64, in their order."""
+def by_row(
+    function: Callable[..., torch.Tensor], tokens: pl.DataFrame, pad_id: int, bf16: bool, apart: bool = False
+) -> np.ndarray:
+    """What `function` gives for each row of `tokens`, (rows, size) float64, in their order. apart: as of `in_batches`."""
     order: list[int] = []
     parts = []
-    for numbers, values in in_batches(function, tokens, pad_id, bf16):
+    for numbers, values in in_batches(function, tokens, pad_id, bf16, apart):
         order += numbers
         parts.append(values)
     result = np.empty((tokens.height, parts[0].shape[1] if parts else 0))
@@ -198,7 +217,8 @@ def by_note(
         vectors = model.pool(**batch)
         return torch.cat([model.answer(vectors), vectors.float()], dim=1)
 
-    values = by_row(all_of, tokens, settings["pad_token_id"], bf16)
+    with packed(model.encoder):
+        values = by_row(all_of, tokens, settings["pad_token_id"], bf16, apart=True)
     made, vectors = np.split(values, [outputs if model.weights is None else 2 * outputs], axis=1)
     notes, logits = mean_by_note(tokens["note_id"], made[:, :outputs], None if model.weights is None else made[:, outputs:])
     return notes, logits, mean_by_note(tokens["note_id"], vectors)[1]
