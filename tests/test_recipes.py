@@ -89,6 +89,7 @@ def test_a_missing_recipe_names_those_there_are(target: Path) -> None:
         ("pubmedbert_hoc", "bert"),
         ("minilm_symptoms", "bert"),
         ("mpnet_symptoms", "mpnet"),
+        ("mpnet_mts_dialog", "mpnet"),
         ("qwen_pubmedqa", "qwen2"),
         *(("minilm_symptoms", name) for name in CONFIGS if name not in ("bert", "mpnet")),
     ],

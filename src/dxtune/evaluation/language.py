@@ -25,8 +25,8 @@ PLACEHOLDER = re.compile(r"\[[^\[\]]{1,40}\]")
 
 def languages(texts: Sequence[str]) -> list[str]:
     """The languages that a tenth of the notes or more are likeliest in: of shorthand many are named, and each seldom."""
-    names, scores = _scores(texts)
-    counts = Counter(names[scores.argmax(axis=1)].tolist()).most_common()
+    names = _model().names
+    counts = Counter(names[int(_scores(text).argmax())] for text in texts).most_common()
     return sorted(name for name, notes in counts if notes >= SHARE * len(texts)) or [counts[0][0]]
 
 
@@ -36,24 +36,25 @@ def foreign(texts: Sequence[str], known: Sequence[str]) -> Floats:
     >>> foreign(["no cp no sob no f/c/n/v ros o/w neg", "Fieber und Husten seit drei Tagen, dazu Atemnot."], ["en"]) > 0
     array([False,  True])
     """
-    names, scores = _scores(texts)
-    own = np.isin(names, known)
-    values: Floats = np.maximum(0.0, scores[:, ~own].max(axis=1) - scores[:, own].max(axis=1) - SURE)
-    return values
+    own = np.isin(_model().names, known)
+    scores = map(_scores, texts)
+    return np.array([max(0.0, float(score[~own].max() - score[own].max()) - SURE) for score in scores])
 
 
 class Model(NamedTuple):
     """What py3langid has learnt: an automaton over bytes, which finds strings, and how likely each language writes them."""
 
     identifier: Any
+    columns: np.ndarray
+    """Of the languages that count here, in its tables."""
+    names: list[str]
+    """Theirs; one can stand twice, for two scripts."""
     moves: np.ndarray
     """By row and byte, one after another, the next state."""
     rows: np.ndarray
     """Of each state, where its row starts in `moves`."""
     found: np.ndarray
     """Of each state, the number of the string that it ends, or -1."""
-    believed: np.ndarray
-    """The columns of languages that count here."""
 
 
 @cache
@@ -61,27 +62,29 @@ def _model() -> Model:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # 4.6 MB, which are read when they are first needed
 
     made = LanguageIdentifier.from_model_file(MODEL_FILE)
-    believed = np.flatnonzero(~np.isin(made.nb_classes, NONE))
-    return Model(made, np.asarray(made.tk_nextmove), np.array(made.tk_row, np.int64) << 8, np.asarray(made.tk_output), believed)
+    columns = np.flatnonzero(~np.isin(made.nb_classes, NONE))
+    names = [made.nb_classes[column] for column in columns]
+    moves, rows, found = np.asarray(made.tk_nextmove), np.array(made.tk_row, np.int64) << 8, np.asarray(made.tk_output)
+    return Model(made, columns, names, moves, rows, found)
 
 
-def _scores(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The names of languages, and of each text their log-likelihoods, (texts, names), as py3langid.rank has them.
+def _scores(text: str) -> np.ndarray:
+    """The log-likelihood of a text in each of the model's languages, (names,), as of py3langid.rank; 0 where it knows nothing.
 
-    A name can stand twice, for two scripts. All states of a text are found at once, where py3langid goes from byte to byte in
-    Python: from any guess each pass corrects every state by the one before it, and what no pass changes is the automaton's run.
+    All states are found at once, where py3langid goes from byte to byte in Python: from any guess, each pass corrects every
+    state by the one before it, and what no pass changes is the automaton's run. It takes about as many passes as the longest
+    string has bytes.
     """
     model = _model()
-    names, table, prior = (getattr(model.identifier, name) for name in ("nb_classes", "nb_ptc", "nb_pc"))
-    scores = np.zeros((len(texts), len(names)))
-    for score, text in zip(scores, texts, strict=True):
-        letters = np.frombuffer(model.identifier._encode(PLACEHOLDER.sub(" ", text)), np.uint8)
-        guess, states = None, np.zeros(len(letters), np.int64)
-        while guess is None or (guess != states).any():
-            guess = states
-            states = model.moves[model.rows[np.append(0, guess[:-1])] + letters]
-        strings, counts = np.unique(model.found[states], return_counts=True)
-        seen = strings >= 0
-        if seen.any():
-            score[:] = np.log1p(counts[seen].astype(np.float32)) @ table[strings[seen]].astype(np.float32) + prior
-    return np.array(names)[model.believed], scores[:, model.believed]
+    letters = np.frombuffer(model.identifier._encode(PLACEHOLDER.sub(" ", text)), np.uint8)
+    guess, states = None, np.zeros(len(letters), np.int64)
+    while guess is None or (guess != states).any():
+        guess = states
+        states = model.moves[model.rows[np.append(0, guess)[:-1]] + letters]
+    strings, counts = np.unique(model.found[states], return_counts=True)
+    seen = strings >= 0
+    if not seen.any():
+        return np.zeros(len(model.names))
+    likely, prior = model.identifier.nb_ptc[strings[seen]].astype(np.float32), model.identifier.nb_pc
+    scores: np.ndarray = (np.log1p(counts[seen].astype(np.float32)) @ likely + prior)[model.columns]
+    return scores
