@@ -5,14 +5,31 @@ import copy
 import pytest
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from transformers import BertConfig, BertModel, ModernBertConfig, ModernBertModel, RobertaConfig, RobertaModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    CamembertConfig,
+    CamembertModel,
+    ElectraConfig,
+    ElectraModel,
+    ModernBertConfig,
+    ModernBertModel,
+    RobertaConfig,
+    RobertaModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
 
 from dxtune.tasks.encoder import hold_in_bf16
 from dxtune.training import attention
+from dxtune.training import packed as packing
 from dxtune.training.attention import use_fast_bf16
-from dxtune.training.packed import MAPS, Packed, pack, packed
+from dxtune.training.packed import MAPS, Packed, can_pack, pack, packed
 
 SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 99}
+KINDS = [(BertConfig, BertModel), (CamembertConfig, CamembertModel), (ElectraConfig, ElectraModel)]
+KINDS += [(RobertaConfig, RobertaModel), (XLMRobertaConfig, XLMRobertaModel)]
+needs_bf16 = pytest.mark.skipif(not can_pack(), reason="oneDNN has no products in bf16 for this processor")
 
 
 def exact_and_fast(config: type, model: type, **changes: object) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -29,8 +46,9 @@ def exact_and_fast(config: type, model: type, **changes: object) -> tuple[torch.
     return exact, fast
 
 
+@needs_bf16
 @pytest.mark.parametrize("tiles", [False, True])
-@pytest.mark.parametrize(("config", "model"), [(BertConfig, BertModel), (RobertaConfig, RobertaModel)])
+@pytest.mark.parametrize(("config", "model"), KINDS)
 def test_it_is_fp32_up_to_roundings(config: type, model: type, tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """tiles: torch's flash kernel, which works without them, too; the batched products otherwise."""
     monkeypatch.setattr(attention, "has_tiles", lambda: tiles)
@@ -49,6 +67,7 @@ def test_it_is_fp32_up_to_roundings(config: type, model: type, tiles: bool, monk
     assert (usual - expected).norm() < 0.03 * expected.norm()
 
 
+@needs_bf16
 def test_gradients_and_copies_are_of_the_layers_themselves() -> None:
     _, fast = exact_and_fast(BertConfig, BertModel)
     ids = torch.randint(5, 99, (3, 16))
@@ -64,6 +83,7 @@ def test_gradients_and_copies_are_of_the_layers_themselves() -> None:
         assert not torch.equal(other(input_ids=ids).last_hidden_state, fast(input_ids=ids).last_hidden_state)
 
 
+@needs_bf16
 def test_for_a_while_it_gives_the_same_numbers_and_then_the_layers_are_back() -> None:
     _, fast = exact_and_fast(BertConfig, BertModel)
     other, ids = copy.deepcopy(fast), torch.randint(5, 99, (3, 16))
@@ -78,6 +98,7 @@ def test_for_a_while_it_gives_the_same_numbers_and_then_the_layers_are_back() ->
     assert all(isinstance(layer, Packed) for layer in fast.encoder.layer), "for good"
 
 
+@needs_bf16
 @pytest.mark.parametrize("name", MAPS)
 def test_a_layer_with_additions_of_lora_stays_itself(name: str) -> None:
     """Its product is more than that of its weight."""
@@ -86,6 +107,12 @@ def test_a_layer_with_additions_of_lora_stays_itself(name: str) -> None:
     inject_adapter_in_model(LoraConfig(target_modules=rf"encoder\.layer\.0\.{name}"), other)
     pack(other)
     assert [isinstance(each, Packed) for each in other.encoder.layer] == [False, True]
+
+
+def test_where_onednn_has_no_bf16_layers_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "can_pack", lambda: False)
+    _, fast = exact_and_fast(BertConfig, BertModel)
+    assert not [each for each in fast.modules() if isinstance(each, Packed)]
 
 
 def test_others_stay_as_they_are() -> None:

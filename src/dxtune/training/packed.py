@@ -7,6 +7,7 @@ A product of torch packs its weight anew for every batch. Here query, key and va
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -54,13 +55,19 @@ class Packed(nn.Module):
         return copy.deepcopy(self.layer, memo)
 
 
+@cache
+def can_pack() -> bool:
+    """Whether oneDNN is there, on a processor for which it has products in bf16."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def pack(encoder: Any) -> list[tuple[nn.ModuleList, int, nn.Module]]:
     """Packs the layers of an encoder that `use_fast_bf16` switched, if their activation is GELU: such as BERT's have.
 
-    Gives the places of those that were not packed before, and the layers themselves.
+    Gives the places of those that were not packed before, and the layers themselves. Where oneDNN has no bf16: none.
     """
     config, done = encoder.config, []
-    if config._attn_implementation == NAME and config.hidden_act == BENT and not encoder.training:
+    if can_pack() and config._attn_implementation == NAME and config.hidden_act == BENT and not encoder.training:
         _, layers = stack(encoder)
         for number, layer in enumerate(layers):
             if all(type(_find(layer, name)) is nn.Linear for name in MAPS):  # not LoRA's
