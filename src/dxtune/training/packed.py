@@ -58,7 +58,7 @@ class Packed(nn.Module):
 @cache
 def can_pack() -> bool:
     """Whether oneDNN is there, on a processor for which it has products in bf16."""
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def pack(encoder: Any) -> list[tuple[nn.ModuleList, int, nn.Module]]:
