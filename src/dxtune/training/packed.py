@@ -58,7 +58,8 @@ class Packed(nn.Module):
 @cache
 def can_pack() -> bool:
     """Whether oneDNN is there, on a processor for which it has products in bf16."""
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(there and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def pack(encoder: Any) -> list[tuple[nn.ModuleList, int, nn.Module]]:
