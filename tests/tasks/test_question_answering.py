@@ -1,5 +1,6 @@
 """tasks/question_answering.py and spans.py: where answers stand in tokens, the best span, and one answer a note."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from dxtune.errors import DataError
 from dxtune.tasks import question_answering
 from dxtune.tasks.spans import LONGEST, UNKNOWN, Best, best_span, encode, one_a_note
+from dxtune.training.attention import use_fast_bf16
 from dxtune.training.base_model import load_tokenizer
+from dxtune.training.packed import pack
 
 NOTE = "fever, chills and cough since fever began; vomiting without chest cramps"
 ROWS = [
@@ -138,6 +141,20 @@ def test_a_lost_answer_says_nothing_about_the_threshold(tokenizer: str) -> None:
     scores[0, tokens["start_token"][0], 0] = scores[0, tokens["end_token"][0], 1] = 5
     scores[1, 0] = 5
     assert question_answering.scorer(tokens)(scores) == {"span_f1": 1.0, "span_match": 1.0}
+
+
+def test_in_bf16_weights_that_are_packed_for_good_give_the_same_numbers(tiny_model: Path, tokenizer: str) -> None:
+    torch.manual_seed(0)
+    model = question_answering.build(tiny_model, 0, 0.0, 0.0).eval()
+    use_fast_bf16(model.encoder)
+    packed = copy.deepcopy(model)
+    pack(packed.encoder)
+    tokens = encode(tokenizer, 20, "windows", 4, asked("fever", 0)).tables["tokens"]
+    ids = {"pad_token_id": 0, "unk_token_id": 1}
+    model.tokenizer = packed.tokenizer = load_tokenizer(tiny_model)
+    settings = ids | question_answering.fit(model, tokens, ids, bf16=True)
+    for ask in (question_answering.predict, question_answering.losses):
+        assert ask(model, tokens, settings, True).equals(ask(packed, tokens, settings, True))
 
 
 def test_saved_and_loaded_gives_the_same_answers(tiny_model: Path, tokenizer: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from dxtune.tasks import encoder
 from dxtune.tasks.encoder import NoteModel, save
 from dxtune.tasks.notes import mean_by_note
 from dxtune.tasks.spans import UNKNOWN, Best, best_span, one_a_note
+from dxtune.training.packed import packed
 
 __all__ = [
     "answers",
@@ -134,11 +135,12 @@ def _read(model: NoteModel, tokens: pl.DataFrame, settings: dict[str, Any], bf16
         vectors = model.pool(**batch)
         return torch.cat([model.answer(vectors), vectors.float()], dim=-1)
 
-    for numbers, values in encoder.in_batches(both, tokens, settings["pad_token_id"], bf16):
-        for number, each in zip(numbers, values, strict=True):
-            own = each[: len(starts[number])]  # the rest is padding
-            windows[number] = best_span(own[:, :ENDS], starts[number], ends[number])
-            means[number] = own[:, ENDS:].mean(axis=0)
+    with packed(model.encoder):
+        for numbers, values in encoder.in_batches(both, tokens, settings["pad_token_id"], bf16):
+            for number, each in zip(numbers, values, strict=True):
+                own = each[: len(starts[number])]  # the rest is padding
+                windows[number] = best_span(own[:, :ENDS], starts[number], ends[number])
+                means[number] = own[:, ENDS:].mean(axis=0)
     return one_a_note(tokens["note_id"], windows), mean_by_note(tokens["note_id"], means)[1]
 
 
@@ -166,7 +168,8 @@ def _scores(
         made: torch.Tensor = model(**batch)["logits"]
         return made
 
-    return encoder.in_batches(logits, tokens, settings["pad_token_id"], bf16)
+    with packed(model.encoder):
+        yield from encoder.in_batches(logits, tokens, settings["pad_token_id"], bf16)
 
 
 def answers(predictions: pl.DataFrame, notes: pl.DataFrame, labels: Sequence[str], settings: dict[str, Any]) -> list[Answer]:
