@@ -55,6 +55,8 @@ class Model(NamedTuple):
     """Of each state, where its row starts in `moves`."""
     found: np.ndarray
     """Of each state, the number of the string that it ends, or -1."""
+    likely: np.ndarray
+    """Log-likelihoods, (strings, languages), in float32: 57 MB, but no note waits for their conversion."""
 
 
 @cache
@@ -65,7 +67,7 @@ def _model() -> Model:
     columns = np.flatnonzero(~np.isin(made.nb_classes, NONE))
     names = [made.nb_classes[column] for column in columns]
     moves, rows, found = np.asarray(made.tk_nextmove), np.array(made.tk_row, np.int64) << 8, np.asarray(made.tk_output)
-    return Model(made, columns, names, moves, rows, found)
+    return Model(made, columns, names, moves, rows, found, made.nb_ptc.astype(np.float32))
 
 
 def _scores(text: str) -> np.ndarray:
@@ -85,6 +87,6 @@ def _scores(text: str) -> np.ndarray:
     seen = strings >= 0
     if not seen.any():
         return np.zeros(len(model.names))
-    likely, prior = model.identifier.nb_ptc[strings[seen]].astype(np.float32), model.identifier.nb_pc
-    scores: np.ndarray = (np.log1p(counts[seen].astype(np.float32)) @ likely + prior)[model.columns]
+    weights = np.log1p(counts[seen].astype(np.float32))
+    scores: np.ndarray = (weights @ model.likely[strings[seen]] + model.identifier.nb_pc)[model.columns]
     return scores

@@ -29,7 +29,7 @@ INPUTS = ("input_ids", "token_type_ids")
 """Columns of a table of tokens that the encoder reads; the second only where notes have a question."""
 BATCH_TOKENS = 8192
 """Tokens in a batch without gradients, padding included: enough to keep the cores busy, little enough for memory."""
-THREAD_TOKENS = 2048
+THREAD_TOKENS = 2560
 """Tokens in a batch that one thread computes by itself: little enough for the cache of its core."""
 LENGTHS = 16
 """Their lengths are multiples of this: at others torch's flash kernel takes half as long again (training/attention.py)."""
