@@ -5,9 +5,9 @@ Abbreviations, Latin terms and names of drugs are hardly English to it, so weak 
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,11 +44,10 @@ def foreign(texts: Sequence[str], known: Sequence[str]) -> Floats:
 class Model(NamedTuple):
     """What py3langid has learnt: an automaton over bytes, which finds strings, and how likely each language writes them."""
 
-    identifier: Any
-    columns: np.ndarray
-    """Of the languages that count here, in its tables."""
+    encode: Callable[[str], bytes]
+    """What it reads of a text."""
     names: list[str]
-    """Theirs; one can stand twice, for two scripts."""
+    """Of the languages that count here; one can stand twice, for two scripts."""
     moves: np.ndarray
     """By row and byte, one after another, the next state."""
     rows: np.ndarray
@@ -56,7 +55,9 @@ class Model(NamedTuple):
     found: np.ndarray
     """Of each state, the number of the string that it ends, or -1."""
     likely: np.ndarray
-    """Log-likelihoods, (strings, languages), in float32: 57 MB, but no note waits for their conversion."""
+    """Log-likelihoods, (strings, names), in float32: 56 MB, but no note waits for their conversion."""
+    prior: np.ndarray
+    """That of the languages, (names,)."""
 
 
 @cache
@@ -64,10 +65,16 @@ def _model() -> Model:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # 4.6 MB, which are read when they are first needed
 
     made = LanguageIdentifier.from_model_file(MODEL_FILE)
-    columns = np.flatnonzero(~np.isin(made.nb_classes, NONE))
-    names = [made.nb_classes[column] for column in columns]
-    moves, rows, found = np.asarray(made.tk_nextmove), np.array(made.tk_row, np.int64) << 8, np.asarray(made.tk_output)
-    return Model(made, columns, names, moves, rows, found, made.nb_ptc.astype(np.float32))
+    believed = np.flatnonzero(~np.isin(made.nb_classes, NONE))
+    return Model(
+        encode=made._encode,
+        names=[made.nb_classes[column] for column in believed],
+        moves=np.asarray(made.tk_nextmove),
+        rows=np.array(made.tk_row, np.int64) << 8,
+        found=np.asarray(made.tk_output),
+        likely=made.nb_ptc[:, believed].astype(np.float32),
+        prior=made.nb_pc[believed],
+    )
 
 
 def _scores(text: str) -> np.ndarray:
@@ -78,7 +85,7 @@ def _scores(text: str) -> np.ndarray:
     string has bytes.
     """
     model = _model()
-    letters = np.frombuffer(model.identifier._encode(PLACEHOLDER.sub(" ", text)), np.uint8)
+    letters = np.frombuffer(model.encode(PLACEHOLDER.sub(" ", text)), np.uint8)
     guess, states = None, np.zeros(len(letters), np.int64)
     while guess is None or (guess != states).any():
         guess = states
@@ -88,5 +95,5 @@ def _scores(text: str) -> np.ndarray:
     if not seen.any():
         return np.zeros(len(model.names))
     weights = np.log1p(counts[seen].astype(np.float32))
-    scores: np.ndarray = (weights @ model.likely[strings[seen]] + model.identifier.nb_pc)[model.columns]
+    scores: np.ndarray = weights @ model.likely[strings[seen]] + model.prior
     return scores

@@ -71,7 +71,8 @@ def pack(encoder: Any) -> list[tuple[nn.ModuleList, int, nn.Module]]:
     if can_pack() and config._attn_implementation == NAME and config.hidden_act == BENT and not encoder.training:
         _, layers = stack(encoder)
         for number, layer in enumerate(layers):
-            if all(type(_find(layer, name)) is nn.Linear for name in MAPS):  # not LoRA's
+            parts = dict(layer.named_modules())
+            if all(type(parts.get(name)) is nn.Linear for name in MAPS):  # not LoRA's
                 layers[number] = Packed(layer)
                 done.append((layers, number, layer))
     return done
@@ -86,13 +87,6 @@ def packed(encoder: Any) -> Iterator[None]:
     finally:
         for layers, number, layer in done:
             layers[number] = layer
-
-
-def _find(layer: nn.Module, name: str) -> Any:
-    try:
-        return layer.get_submodule(name)
-    except AttributeError:
-        return None
 
 
 def _pack(*maps: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
