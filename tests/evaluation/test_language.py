@@ -54,8 +54,8 @@ def test_scores_are_those_of_py3langid() -> None:
     texts = [*ENGLISH[:8], *OTHERS.values(), NOTE * 30, "A LOUD NOTE", "e\u0301tat", "\ud800", "7"]
     names = np.array(_model().names)
     assert len(set(names)) > 130
-    for text in texts:
-        theirs, own = dict(rank(text)), _scores(text)
+    for text, own in zip(texts, _scores(texts), strict=True):
+        theirs = dict(rank(text))
         made = {name: own[names == name].max() for name in set(names)}
         if max(theirs.values()) < -1e30:
             assert set(made.values()) == {0}, "nothing that it knows"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,32 @@ def test_many_batches_come_in_their_order_whatever_the_threads() -> None:
     finally:
         torch.set_num_threads(before)
     assert made[0] == made[1]
+
+
+def test_threads_that_compute_apart_stay_and_each_is_alone() -> None:
+    tokens = pl.DataFrame({"input_ids": [[5] * 300] * 60}, schema={"input_ids": pl.List(pl.Int32)})
+    before = torch.get_num_threads()
+    seen: list[tuple[int, int]] = []
+
+    def look(**batch: torch.Tensor) -> torch.Tensor:
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        return batch["input_ids"]
+
+    try:
+        torch.set_num_threads(2)
+        for _ in range(3):
+            list(encoder.in_batches(look, tokens, 0, False, apart=True))
+    finally:
+        torch.set_num_threads(before)
+    assert {threads for _, threads in seen} == {1} and threading.get_ident() not in {thread for thread, _ in seen}
+    assert len({thread for thread, _ in seen}) <= 2, "no new ones, whose memory is fresh pages"
+
+
+def test_batches_apart_are_alike() -> None:
+    lengths = np.random.default_rng(1).integers(150, 240, 220).tolist()
+    groups = list(encoder.batches(lengths, encoder.even(lengths, encoder.THREAD_TOKENS)))
+    sizes = [len(numbers) * max(lengths[number] for number in numbers) for numbers in groups]
+    assert len(sizes) % 2 == 0 and max(sizes) <= encoder.THREAD_TOKENS and min(sizes) > 0.8 * max(sizes)
 
 
 def test_an_error_in_a_batch_is_raised_and_the_threads_are_as_before() -> None:

@@ -19,6 +19,8 @@ SHARE = 0.1
 """Of the notes, that a language of training has at the least."""
 NONE = ("la", "zxx")
 """Latin, and no language at all: lists of diagnoses, findings and values look like these in every language."""
+TOGETHER = 256
+"""Texts scored at a time."""
 PLACEHOLDER = re.compile(r"\[[^\[\]]{1,40}\]")
 """However a tokenizer spells it."""
 
@@ -26,7 +28,7 @@ PLACEHOLDER = re.compile(r"\[[^\[\]]{1,40}\]")
 def languages(texts: Sequence[str]) -> list[str]:
     """The languages that a tenth of the notes or more are likeliest in: of shorthand many are named, and each seldom."""
     names = _model().names
-    counts = Counter(names[int(_scores(text).argmax())] for text in texts).most_common()
+    counts = Counter(names[column] for column in _scores(texts).argmax(axis=1)).most_common()
     return sorted(name for name, notes in counts if notes >= SHARE * len(texts)) or [counts[0][0]]
 
 
@@ -37,8 +39,9 @@ def foreign(texts: Sequence[str], known: Sequence[str]) -> Floats:
     array([False,  True])
     """
     own = np.isin(_model().names, known)
-    scores = map(_scores, texts)
-    return np.array([max(0.0, float(score[~own].max() - score[own].max()) - SURE) for score in scores])
+    scores = _scores(texts)
+    beyond: Floats = np.maximum(0, scores[:, ~own].max(axis=1) - scores[:, own].max(axis=1) - SURE)
+    return beyond
 
 
 class Model(NamedTuple):
@@ -77,23 +80,38 @@ def _model() -> Model:
     )
 
 
-def _scores(text: str) -> np.ndarray:
-    """The log-likelihood of a text in each of the model's languages, (names,), as of py3langid.rank; 0 where it knows nothing.
+def _scores(texts: Sequence[str]) -> np.ndarray:
+    """The log-likelihoods of texts in the model's languages, (texts, names), as of py3langid.rank; 0 where it knows nothing.
 
-    All states are found at once, where py3langid goes from byte to byte in Python: from any guess, each pass corrects every
-    state by the one before it, and what no pass changes is the automaton's run. It takes about as many passes as the longest
-    string has bytes.
+    All states are found at once, where py3langid goes from byte to byte in Python: from the guess that each byte is the first
+    one, those are corrected whose predecessor was, until there are none. It takes as many passes as the longest string has
+    bytes, the later ones over few.
     """
+    parts = (_some_scores(texts[start : start + TOGETHER]) for start in range(0, len(texts), TOGETHER))
+    return np.concatenate([np.empty((0, len(_model().names))), *parts])
+
+
+def _some_scores(texts: Sequence[str]) -> np.ndarray:
     model = _model()
-    letters = np.frombuffer(model.encode(PLACEHOLDER.sub(" ", text)), np.uint8)
-    guess, states = None, np.zeros(len(letters), np.int64)
-    while guess is None or (guess != states).any():
-        guess = states
-        states = model.moves[model.rows[np.append(0, guess)[:-1]] + letters]
-    strings, counts = np.unique(model.found[states], return_counts=True)
+    encoded = [model.encode(PLACEHOLDER.sub(" ", text)) for text in texts]
+    letters = np.frombuffer(b"".join(encoded), np.uint8)
+    text_of = np.repeat(np.arange(len(texts)), [len(each) for each in encoded])
+    states = model.moves[model.rows[0] + letters]
+    at = np.arange(1, len(letters))
+    while len(at := at[text_of[at] == text_of[at - 1]]):
+        made = model.moves[model.rows[states[at - 1]] + letters[at]]
+        changed = made != states[at]
+        states[at[changed]] = made[changed]
+        at = at[changed] + 1
+        at = at[at < len(letters)]
+    strings = model.found[states]
     seen = strings >= 0
-    if not seen.any():
-        return np.zeros(len(model.names))
-    weights = np.log1p(counts[seen].astype(np.float32))
-    scores: np.ndarray = weights @ model.likely[strings[seen]] + model.prior
+    places, counts = np.unique(text_of[seen] * len(model.likely) + strings[seen], return_counts=True)
+    used, columns = np.unique(places % len(model.likely), return_inverse=True)
+    likely, weights = model.likely[used], np.log1p(counts.astype(np.float32))  # few enough strings for a cache
+    ends = np.searchsorted(places, len(model.likely) * np.arange(len(texts) + 1))
+    scores = np.zeros((len(texts), len(model.names)))
+    for score, start, end in zip(scores, ends, ends[1:], strict=False):
+        if start < end:
+            score[:] = weights[start:end] @ likely[columns[start:end]] + model.prior
     return scores

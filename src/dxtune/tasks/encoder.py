@@ -1,8 +1,10 @@
 """An encoder with a linear head, which classification, multilabel and question answering share: batches, saving, loading."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -158,7 +160,8 @@ def in_batches(
     own, smaller ones: together on one they would wait for each other after every product. Few batches they do together.
     """
     rows = tokens.select(name for name in INPUTS if name in tokens.columns).to_dicts()
-    groups = list(batches([len(row["input_ids"]) for row in rows], THREAD_TOKENS if apart else BATCH_TOKENS))
+    lengths = [len(row["input_ids"]) for row in rows]
+    groups = list(batches(lengths, even(lengths, THREAD_TOKENS) if apart else BATCH_TOKENS))
     threads = torch.get_num_threads()
 
     def one(numbers: list[int]) -> tuple[list[int], np.ndarray]:
@@ -166,14 +169,27 @@ def in_batches(
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             return numbers, function(**batch).double().numpy()
 
+    def alone(numbers: list[int]) -> tuple[list[int], np.ndarray]:
+        torch.set_num_threads(1)
+        return one(numbers)
+
     if not apart or len(groups) < 2 * threads:
         yield from map(one, groups)
         return
+    futures = [_pool(threads).submit(alone, numbers) for numbers in groups]
     try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(one, groups)
+        yield from (future.result() for future in futures)
     finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
         torch.set_num_threads(threads)  # part of it holds for the whole process
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: the memory of new ones would be fresh pages, which the kernel has to fill first."""
+    return ThreadPoolExecutor(threads)
 
 
 def batches(lengths: list[int], most: int = BATCH_TOKENS) -> Iterator[list[int]]:
@@ -190,6 +206,17 @@ def batches(lengths: list[int], most: int = BATCH_TOKENS) -> Iterator[list[int]]
             end += 1
         yield order[start:end]
         start = end
+
+
+def even(lengths: list[int], most: int) -> int:
+    """How many tokens a batch may have, at most `most`, so that `batches` are alike, and two threads end at the same time.
+
+    >>> even([10, 10, 10, 10, 10], 40), even([10], 40)
+    (30, 0)
+    """
+    count = len(list(batches(lengths, most)))
+    count += count % 2 if count > 1 else 0
+    return bisect_left(range(most), -count, key=lambda size: -len(list(batches(lengths, size))))
 
 
 def by_row(
