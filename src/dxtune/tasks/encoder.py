@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
@@ -176,9 +177,10 @@ def in_batches(
     if not apart or len(groups) < 2 * threads:
         yield from map(one, groups)
         return
-    futures = [_pool(threads).submit(alone, numbers) for numbers in groups]
+    futures = deque(_pool(threads).submit(alone, numbers) for numbers in groups)
     try:
-        yield from (future.result() for future in futures)
+        while futures:
+            yield futures.popleft().result()
     finally:
         for future in futures:
             future.cancel()
