@@ -103,10 +103,10 @@ def test_many_batches_come_in_their_order_whatever_the_threads() -> None:
 def test_threads_that_compute_apart_stay_and_each_is_alone() -> None:
     tokens = pl.DataFrame({"input_ids": [[5] * 300] * 60}, schema={"input_ids": pl.List(pl.Int32)})
     before = torch.get_num_threads()
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[threading.Thread, int]] = []  # the threads themselves: a number is given again once a thread has ended
 
     def look(**batch: torch.Tensor) -> torch.Tensor:
-        seen.append((threading.get_ident(), torch.get_num_threads()))
+        seen.append((threading.current_thread(), torch.get_num_threads()))
         return batch["input_ids"]
 
     try:
@@ -115,7 +115,7 @@ def test_threads_that_compute_apart_stay_and_each_is_alone() -> None:
             list(encoder.in_batches(look, tokens, 0, False, apart=True))
     finally:
         torch.set_num_threads(before)
-    assert {threads for _, threads in seen} == {1} and threading.get_ident() not in {thread for thread, _ in seen}
+    assert {threads for _, threads in seen} == {1} and threading.current_thread() not in {thread for thread, _ in seen}
     assert len({thread for thread, _ in seen}) <= 2, "no new ones, whose memory is fresh pages"
 
 
