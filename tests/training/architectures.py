@@ -23,6 +23,10 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         | {"norm_rel_ebd": "layer_norm", "share_att_key": True, "position_biased_input": False, "type_vocab_size": 0},
     ),
     "modernbert": ("ModernBertConfig", SIZE | SPECIAL | {"global_attn_every_n_layers": 2, "local_attention": 8}),
+    "gemma3": (  # EmbeddingGemma: it sees both ways, most layers not far, and scales its embeddings
+        "Gemma3TextConfig",
+        SIZE | SPECIAL | {"num_key_value_heads": 1, "head_dim": 16, "use_bidirectional_attention": True, "sliding_window": 8},
+    ),
     "llama": ("LlamaConfig", SIZE | {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3}),
     "qwen2": ("Qwen2Config", SIZE | {"num_key_value_heads": 1, "bos_token_id": 2, "eos_token_id": 3}),
     "qwen3": ("Qwen3Config", SIZE | {"num_key_value_heads": 1, "head_dim": 16, "bos_token_id": 2, "eos_token_id": 3}),

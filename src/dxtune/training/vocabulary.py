@@ -6,6 +6,7 @@ nothing. Here only the tokens of the notes at hand have a row, so a step touches
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,8 @@ class Vocabulary:
         """Leaves the encoder the rows of these tokens alone."""
         if self.active:
             rows = torch.from_numpy(self.kept)
-            small = nn.Embedding(len(rows), self.whole.embedding_dim, self.whole.padding_idx)
-            with torch.no_grad():
-                small.weight.copy_(self.whole.weight[rows])
+            small = copy(self.whole)  # some scale what they give (Gemma)
+            small.num_embeddings, small._parameters = len(rows), {"weight": nn.Parameter(self.whole.weight.detach()[rows])}
             encoder.set_input_embeddings(small)
 
     def widen(self, encoder: Any) -> None:
