@@ -54,6 +54,14 @@ def test_logits_and_a_step_are_the_same_and_other_rows_stay(tiny_model: Path, tm
     assert not torch.equal(model.state_dict()[row], before[row])
 
 
+def test_what_becomes_of_the_few_rows_is_not_done_to_the_whole_table(tiny_model: Path, tmp_path: Path) -> None:
+    model, words, _ = narrowed(architectures.build("gemma3", tiny_model, tmp_path / "base"), 0)
+    words.narrow(model.encoder)
+    model.encoder.to("meta")  # any other device
+    held = [*words.whole.parameters(), *words.whole.buffers()]
+    assert len(held) == 2 and {each.device.type for each in held} == {"cpu"}
+
+
 def test_numbers_are_those_of_the_rows_that_are_left(tiny_model: Path) -> None:
     model, words, before = narrowed(tiny_model, 0)
     table = tokens(10, 1)

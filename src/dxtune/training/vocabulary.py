@@ -6,7 +6,7 @@ nothing. Here only the tokens of the notes at hand have a row, so a step touches
 """
 
 from collections.abc import Sequence
-from copy import copy
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,9 @@ class Vocabulary:
     def narrow(self, encoder: Any) -> None:
         """Leaves the encoder the rows of these tokens alone."""
         if self.active:
-            rows = torch.from_numpy(self.kept)
-            small = copy(self.whole)  # some scale what they give (Gemma)
-            small.num_embeddings, small._parameters = len(rows), {"weight": nn.Parameter(self.whole.weight.detach()[rows])}
+            rows = nn.Parameter(self.whole.weight.detach()[torch.from_numpy(self.kept)])
+            small = deepcopy(self.whole, {id(self.whole.weight): rows})  # of its kind: some scale what they give (Gemma)
+            small.num_embeddings = len(rows)
             encoder.set_input_embeddings(small)
 
     def widen(self, encoder: Any) -> None:
