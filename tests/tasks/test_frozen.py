@@ -31,7 +31,7 @@ def prepared(base: Path, params: Params, folder: Path) -> tuple[NoteModel, Froze
     return model.eval(), frozen, table, collate
 
 
-@pytest.mark.parametrize("name", ["bert", "roberta", "electra"])
+@pytest.mark.parametrize("name", architectures.CONFIGS)
 @pytest.mark.parametrize("method", ["head", "last_n_layers"])
 def test_a_step_is_that_of_the_whole_encoder(
     tiny_model: Path, tmp_path: Path, params_with: With, name: str, method: str
