@@ -18,6 +18,10 @@ KEPT = [
     "pO2 of 80, CD4 of 412.",
     "Doctor: Any chest pain?\nPatient: No, I do not.\nDoctor: Do you smoke?\nPatient: Oh, I quit.\nDoctor: Good.",
     "Doctor: Hello there.\nPatient_family: Yeah, hello.\nDoctor: Did she fall?\nPatient_family: No. Never.",
+    "Guest_family: Hello.\nDoctor: Great. So, any fever?\nGuest_family: None. Oh, he had a C T scan.\nDoctor: Yes. Fine.",
+    "Doctor: Any I V drugs?\nPatient: No. I have mild G V H D.\nDoctor: And the four hundred M G?\nPatient: After P T.",
+    "His dad died from prostate cancer. Frequent physical therapy, no recreational drugs.",
+    "So, I am looking at your x ray here.",
 ]
 MASKED = [
     ("Seen in May.", "Seen in [DATE]"),
@@ -39,6 +43,16 @@ MASKED = [
         "Patient: [NAME], [NAME]\nNurse: [NAME], [NAME]\nPatient: [NAME], [NAME]",
     ),
     ("Patient: No, Minh\nMRN: 4471882\nRoom: 4\nPlan: home", "Patient: [NAME], [NAME]\nMRN: [MRN]\nRoom: 4\nPlan: home"),
+    (  # initials in a talk, and letters elsewhere
+        "Doctor: Who sent you?\nPatient: Mr. P T did.\nDoctor: Is Miss C T here?\nPatient: C T Smith is.",
+        "Doctor: Who sent you?\nPatient: Mr. [NAME] did.\nDoctor: Is Miss [NAME] here?\nPatient: [NAME] is.",
+    ),
+    ("Seen by Dr. C T Smith. Signed: C T", "Seen by Dr. [NAME]. Signed: [NAME]"),
+    (  # a speaker called by a surname, and a surname behind its title or initial that is a common word, too
+        "Baker_family: Hi.\nDoctor: Hi. Is Dr. Good in?\nBaker_family: No. J. Good is.\nDoctor: I see.",
+        "[NAME]_family: Hi.\nDoctor: Hi. Is Dr. [NAME] in?\n[NAME]_family: No. [NAME] is.\nDoctor: I see.",
+    ),
+    ("seen at oak grove cancer center, works at mercy health", "seen at [FACILITY], works at [FACILITY]"),
     ("Mr. Foley has a Foley catheter.", "Mr. [NAME] has a Foley catheter."),
 ]
 

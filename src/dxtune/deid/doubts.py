@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dxtune.deid import grammar, lexicon
-from dxtune.deid.looks import Look
+from dxtune.deid.looks import Look, ranges
 from dxtune.deid.patterns import EITHER_CLASS
-from dxtune.deid.tokens import DIGITS, EDGE, INITIAL, LETTERS, LOWER, MARK, TITLE, UPPER, Hashes, Ints, hash_words
+from dxtune.deid.scorer import ORDINARY
+from dxtune.deid.tokens import DIGITS, EDGE, INITIAL, LETTERS, LOWER, MARK, TITLE, UPPER, Hashes, Ints, Tokens, hash_words
 
 USUAL = 300
 """What a word must be surer of that is clinical shorthand which no list holds."""
@@ -27,7 +28,11 @@ ENGLISH = 80
 DRUG = 300
 """What the name of a drug must be surer of."""
 TURN = 1000
-"""What a common word must be surer of that opens a turn of a transcript: "Patient: No, I do not"."""
+"""What a common word must be surer of that opens a turn of a transcript, or a sentence in it: "Patient: No. However, I do"."""
+SPELLED = 1000
+"""What letters must be surer of that a transcript spells out: "C T", "G V H D", "x ray"."""
+CLINICAL = 500
+"""What a clinical word in small letters must be surer of before one that ends the names of places, too: "prostate cancer"."""
 TURNS = 3
 """So many lines that open with a word and a colon are turns of a talk, not a form, where these are two words or more, and at
 most two for three lines."""
@@ -35,6 +40,7 @@ FIRST = 4
 """How usual a first name must be for a word and a comma before it to be a surname: "Good, Robert"."""
 CRIES = ("oh", "ah", "aw", "eh", "ha", "huh", "uh", "um", "hm", "hmm", "yeah", "yep", "yup", "nah", "wow", "hey", "ouch")
 """What opens a turn and is in no list of common words."""
+_ABBREVIATION = 1 << lexicon.FLAGS.index("a")
 UNEXPLAINED = 250
 """How much less sure the scorer must be of two or three capitals that no lexicon knows: initials, as likely as not."""
 
@@ -59,7 +65,11 @@ def doubt(seen: Look, rows: Ints, words: npt.NDArray[np.bool_], named: npt.NDArr
     english = lexicon.column(known, "english")
     seldom = np.maximum(lexicon.column(known, "surname"), lexicon.column(known, "first")) <= 2
     more += ENGLISH * (((shape == LOWER) & (english >= 5)) | ((shape == TITLE) & (english >= 4) & seldom))
-    more += TURN * _opens_turn(seen)[rows]
+    colons, talk = _talk(seen)
+    more += TURN * _opens_turn(seen, colons, talk)[rows] + SPELLED * _spelled(seen, talk)[rows]
+    clinical = (shape == LOWER) & (lexicon.column(known, "clinical") >= 3) & _ordinary(seen, rows - 1)
+    tail = grammar.members("tail")[seen.classes[after]] & (tokens.shape[after] == LOWER)
+    more += CLINICAL * (clinical & tail & (lexicon.column(seen.known[after], "clinical") == 5))
     more -= UNEXPLAINED * ((shape == UPPER) & (length <= 3) & (known & lexicon.KNOWN == 0))
     return more
 
@@ -76,28 +86,96 @@ def _sex(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray(single & ((grammar.members("sex")[classes[rows]] & aged) | (opens & letters)))
 
 
-def _opens_turn(seen: Look) -> npt.NDArray[np.bool_]:
-    """Which tokens are the first of a speaker's turn, and words that are said more often than anybody is called so.
+def _talk(seen: Look) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """The colons behind the speakers of talks; and which notes are talks."""
+    tokens = seen.tokens
+    line = (tokens.gap > 1) | (tokens.kind == EDGE)
+    colon = np.flatnonzero((tokens.kind == MARK) & (seen.classes == ord(":")))
+    colon = colon[line[colon - 1] | line[colon - 2] | line[colon - 3]]
+    note = _notes_of(tokens, colon)
+    _, speaker = np.unique(tokens.word[colon - 1] + note.astype(np.uint64), return_index=True)
+    turns, speakers = (np.bincount(some, minlength=len(tokens.first)) for some in (note, note[speaker]))
+    talk = (turns >= TURNS) & (speakers > 1) & (3 * speakers <= 2 * turns)
+    return colon[talk[note]], talk
+
+
+def _opens_turn(seen: Look, colon: Ints, talk: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which tokens are the first of a speaker's turn, or of a sentence in it, and words that are said more often than anybody
+    is called so; and the first of two words that a speaker is called by, "Guest" in "Guest_family: Hello".
 
     A turn of one word may be the answer to "What is your last name?": there only what is next to never a name. None is a
     surname before its first name.
     """
     tokens = seen.tokens
     line = (tokens.gap > 1) | (tokens.kind == EDGE)
-    colon = np.flatnonzero((tokens.kind == MARK) & (seen.classes == ord(":")))
-    colon = colon[line[colon - 1] | line[colon - 2] | line[colon - 3]]
-    note = np.searchsorted(tokens.first, tokens.start[colon], side="right") - 1
-    _, speaker = np.unique(tokens.word[colon - 1] + note.astype(np.uint64), return_index=True)
-    turns, speakers = (np.bincount(some, minlength=len(tokens.first)) for some in (note, note[speaker]))
-    said = colon[((turns >= TURNS) & (speakers > 1) & (3 * speakers <= 2 * turns))[note]] + 1
-    known = seen.known[said]
-    usual = np.isin(lexicon.column(known, "kind"), (lexicon.FUNCTION, lexicon.COMMON)) | np.isin(tokens.word[said], _cries())
-    called = np.maximum(lexicon.column(known, "surname"), 2 * lexicon.column(known, "first"))
+    stop = np.flatnonzero((tokens.kind == MARK) & grammar.marks(b".?!")[seen.classes])
+    stop = stop[talk[_notes_of(tokens, stop)] & (tokens.gap[stop + 1] > 0)]
+    stop = stop[~grammar.members("called")[seen.classes[stop - 1]] & (tokens.shape[stop - 1] != INITIAL)]  # Dr. Good, J. Good
+    said = np.concatenate([colon, stop]) + 1
+    usual = _usual(seen, said) | np.isin(tokens.word[said], _cries())
     alone = line[said + 1] | (line[said + 2] & (tokens.kind[said + 1] == MARK))
     turned = (seen.classes[said + 1] == ord(",")) & (lexicon.column(seen.known[said + 2], "first") >= FIRST)
     opens = np.zeros(len(tokens), bool)
-    opens[said[usual & ~turned & (called <= np.where(alone, 2, 5))]] = True
+    opens[said[usual & ~turned & (_called(seen, said) <= np.where(alone, 2, 5))]] = True
+    role = colon[line[colon - 3] & (seen.classes[colon - 2] == ord("_")) & (tokens.shape[colon - 1] == LOWER)] - 3
+    opens[role[_usual(seen, role) & (_called(seen, role) <= 4)]] = True
     return opens
+
+
+def _ordinary(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
+    """Which of some tokens are no words, or small ones that are plainly English or clinical."""
+    plain = (seen.tokens.shape[rows] == LOWER) & ORDINARY[lexicon.column(seen.known[rows], "kind")]
+    return np.asarray(plain | (seen.tokens.kind[rows] != LETTERS))
+
+
+def _usual(seen: Look, rows: Ints) -> npt.NDArray[np.bool_]:
+    """Which of some tokens are words of everyday English or of medicine."""
+    known = seen.known[rows]
+    return np.asarray(ORDINARY[lexicon.column(known, "kind")] | (lexicon.column(known, "english") >= 5))
+
+
+def _called(seen: Look, rows: Ints) -> Ints:
+    """How often people are called by some tokens."""
+    known = seen.known[rows]
+    return np.maximum(lexicon.column(known, "surname"), 2 * lexicon.column(known, "first"))
+
+
+def _notes_of(tokens: Tokens, rows: Ints) -> Ints:
+    """Of each of some tokens the number of its note."""
+    return np.searchsorted(tokens.first, tokens.start[rows], side="right") - 1
+
+
+def _spelled(seen: Look, talk: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which tokens of a talk are letters in a row that are a clinical abbreviation together; or those of "x ray" anywhere.
+
+    Behind a title, a patient or a name's label, and before a word with a capital, letters are initials.
+    """
+    tokens = seen.tokens
+    single = (tokens.kind == LETTERS) & (tokens.end - tokens.start == 1)
+    spelled = np.zeros(len(tokens), bool)
+    ray = np.flatnonzero(np.isin(tokens.word, _rays()))
+    spelled[ray[single[ray - 1] & (tokens.mark[ray - 1] == ord("x")) & (tokens.shape[ray] == LOWER)]] = True
+    capital = single & (tokens.shape == INITIAL)
+    follows = np.zeros(len(tokens) + 1, bool)
+    follows[1:-1] = capital[1:] & capital[:-1] & (tokens.gap[1:] == 1)
+    first, last = np.flatnonzero(~follows[:-1] & follows[1:]), np.flatnonzero(follows[:-1] & ~follows[1:])
+    said = talk[_notes_of(tokens, first)]
+    first, last = first[said], last[said]
+    title, name = grammar.members("called") | grammar.members("patient"), grammar.members("who")
+    dotted = np.where(seen.classes[first - 1] == ord("."), first - 2, first - 1)
+    named = np.where(seen.classes[first - 1] == ord(":"), first - 2, first - 1)
+    initials = title[seen.classes[dotted]] | name[seen.classes[named]]
+    initials |= (tokens.shape[last + 1] == TITLE) & (tokens.gap[last + 1] == 1)
+    first, last = first[~initials], last[~initials]
+    words = ["".join(map(chr, tokens.mark[a : b + 1])) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+    abbreviated = (lexicon.column(lexicon.look_up(hash_words(words)), "flags") & _ABBREVIATION) > 0
+    spelled[ranges(first[abbreviated], last[abbreviated] + 1)] = True
+    return spelled
+
+
+@cache
+def _rays() -> Hashes:
+    return hash_words(["ray", "rays"])
 
 
 @cache

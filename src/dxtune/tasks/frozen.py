@@ -22,8 +22,8 @@ MOST = 8 << 30
 """Bytes on disk; a corpus that would need more reads all layers in every step."""
 FILE = "frozen.states"
 NORMALISED, ANY = np.dtype(np.float16), np.dtype(np.float32)
-"""How vectors are kept. Where they are normalised between layers, eleven bits are finer than the eight of the bf16 products that
-read them; in other models they may be large."""
+"""How vectors are kept. Where they are normalised between layers, eleven bits are finer than the eight of the bf16 products
+that read them; in other models they may be large."""
 AT, STATES = "states_at", "states"
 Collate = Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]
 
