@@ -22,6 +22,7 @@ KEPT = [
     "Doctor: Any I V drugs?\nPatient: No. I have mild G V H D.\nDoctor: And the four hundred M G?\nPatient: After P T.",
     "His dad died from prostate cancer. Frequent physical therapy, no recreational drugs.",
     "So, I am looking at your x ray here.",
+    "Patient: Don't worry.",
 ]
 MASKED = [
     ("Seen in May.", "Seen in [DATE]"),
@@ -52,6 +53,7 @@ MASKED = [
         "Baker_family: Hi.\nDoctor: Hi. Is Dr. Good in?\nBaker_family: No. J. Good is.\nDoctor: I see.",
         "[NAME]_family: Hi.\nDoctor: Hi. Is Dr. [NAME] in?\n[NAME]_family: No. [NAME] is.\nDoctor: I see.",
     ),
+    ("Ask Don.", "Ask [NAME]."),
     ("seen at oak grove cancer center, works at mercy health", "seen at [FACILITY], works at [FACILITY]"),
     ("Mr. Foley has a Foley catheter.", "Mr. [NAME] has a Foley catheter."),
 ]

@@ -57,6 +57,8 @@ def doubt(seen: Look, rows: Ints, words: npt.NDArray[np.bool_], named: npt.NDArr
         more += much * grammar.members(group)[classes]
     more += DRUG * (lexicon.column(known, "flags") & 1)
     more += SCORE * (classes == EITHER_CLASS)
+    contracted = (seen.classes[after] == ord("'")) & (tokens.gap[after] == 0) & (tokens.gap[after + 1] == 0)  # Don't, Ma'am
+    more += EPONYM * (contracted & np.isin(tokens.word[after + 1], _contractions()) & (lexicon.column(known, "kind") > 0))
     pronoun = (classes == ord("I")) & (mark_ == ord("i")) & (seen.classes[after] != ord("."))  # "I feel well"; not "I. Brandt"
     article = (shape == INITIAL) & (mark_ == ord("a")) & (tokens.shape[after] == LOWER) & (tokens.gap[after] > 0)  # "A drain"
     short = (length <= 4) & (tokens.kind[rows] == LETTERS)
@@ -171,6 +173,11 @@ def _spelled(seen: Look, talk: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     abbreviated = (lexicon.column(lexicon.look_up(hash_words(words)), "flags") & _ABBREVIATION) > 0
     spelled[ranges(first[abbreviated], last[abbreviated] + 1)] = True
     return spelled
+
+
+@cache
+def _contractions() -> Hashes:
+    return hash_words(["t", "am"])
 
 
 @cache
