@@ -54,6 +54,7 @@ MASKED = [
         "[NAME]_family: Hi.\nDoctor: Hi. Is Dr. [NAME] in?\n[NAME]_family: No. [NAME] is.\nDoctor: I see.",
     ),
     ("Ask Don.", "Ask [NAME]."),
+    ("pt of bone and joint surgery center", "pt of [NAME] [FACILITY]"),
     ("seen at oak grove cancer center, works at mercy health", "seen at [FACILITY], works at [FACILITY]"),
     ("Mr. Foley has a Foley catheter.", "Mr. [NAME] has a Foley catheter."),
 ]

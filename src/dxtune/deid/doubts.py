@@ -70,7 +70,8 @@ def doubt(seen: Look, rows: Ints, words: npt.NDArray[np.bool_], named: npt.NDArr
     colons, talk = _talk(seen)
     more += TURN * _opens_turn(seen, colons, talk)[rows] + SPELLED * _spelled(seen, talk)[rows]
     clinical = (shape == LOWER) & (lexicon.column(known, "clinical") >= 3) & _ordinary(seen, rows - 1)
-    tail = grammar.members("tail")[seen.classes[after]] & (tokens.shape[after] == LOWER)
+    ends_place = grammar.members("tail")[seen.classes]
+    tail = ends_place[after] & ~ends_place[after + 1] & (tokens.shape[after] == LOWER)  # not: joint surgery center
     more += CLINICAL * (clinical & tail & (lexicon.column(seen.known[after], "clinical") == 5))
     more -= UNEXPLAINED * ((shape == UPPER) & (length <= 3) & (known & lexicon.KNOWN == 0))
     return more
