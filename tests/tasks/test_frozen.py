@@ -77,6 +77,15 @@ def test_where_it_is_not_exact_or_nothing_is_frozen_all_layers_stay(
     assert not (tmp_path / FILE).exists()
 
 
+def test_layers_of_an_unknown_kind_are_read_whole(tiny_model: Path, tmp_path: Path, params_with: With) -> None:
+    torch.manual_seed(0)
+    model = classification.build(tiny_model, 3, 0.0, 0.0)
+    params = params_with(model={"method": "head"})
+    model.encoder = adapt(model.encoder, params.model)
+    model.encoder.config.model_type = "one that nobody has tested"
+    assert Frozen(model, params, TABLES, tmp_path).count == 0
+
+
 def test_too_many_notes_are_read_whole(
     tiny_model: Path, tmp_path: Path, params_with: With, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,8 @@ FILE = "frozen.states"
 NORMALISED, ANY = np.dtype(np.float16), np.dtype(np.float32)
 """How vectors are kept. Where they are normalised between layers, eleven bits are finer than the eight of the bf16 products
 that read them; in other models they may be large."""
+KINDS = PADDING_MASK_ONLY | {"mpnet", "distilbert", "deberta-v2", "modernbert", "gemma3_text", "llama", "qwen2", "qwen3"}
+"""Model types of which a test shows that a layer hands on vectors and nothing else; in others every step reads all layers."""
 AT, STATES = "states_at", "states"
 Collate = Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]
 
@@ -57,7 +59,8 @@ class Recalled:
 class Frozen:
     """The layers of a NoteModel's encoder below the first one that learns; none where remembering is not exact or not worth it.
 
-    It is exact without dropout, where every note is read alone (no learned pooling of windows), by one process.
+    It is exact without dropout, where every note is read alone (no learned pooling of windows), by one process, in a model of
+    KINDS.
     """
 
     def __init__(self, model: Any, params: Params, tables: tuple[pl.DataFrame, ...], folder: Path) -> None:
@@ -66,7 +69,8 @@ class Frozen:
         dropout = params.train.hidden_dropout or params.train.attention_dropout
         exact = not dropout and params.train.window_pooling == "mean" and params.train.processes == 1
         self.count = 0
-        if exact and hasattr(model, "recalled") and params.model.method in ("head", "last_n_layers"):
+        known = hasattr(model, "recalled") and model.encoder.config.model_type in KINDS
+        if exact and known and params.model.method in ("head", "last_n_layers"):
             _, self.layers = stack(model.encoder)
             learn = [any(each.requires_grad for each in layer.parameters()) for layer in self.layers]
             self.count = learn.index(True) if True in learn else len(learn)
@@ -108,7 +112,7 @@ class Frozen:
             start += int(lengths.sum())
         self.model.train()
         hook.remove()
-        self.give_back_layers()
+        self._compute_again()
         for layer in lower:
             layer.forward = recalled.give_on
         last.forward = recalled.recall
@@ -126,12 +130,11 @@ class Frozen:
     def give_back(self) -> None:
         """All layers as they were."""
         if self.count:
-            self.give_back_layers()
+            self._compute_again()
             self.model.recalled = None
             del self.states
             self.file.unlink(missing_ok=True)
 
-    def give_back_layers(self) -> None:
-        """Each layer computes again."""
+    def _compute_again(self) -> None:
         for layer in self.layers:
             vars(layer).pop("forward", None)
