@@ -4,11 +4,12 @@
     python benchmarks/quality.py mpnet_symptoms=DATA/symptoms_228 mpnet_mts_dialog=DATA/mts_sections --model source/mpnet
     python benchmarks/quality.py qwen_pubmedqa=DATA/pubmedqa_asked --model source/qwen
 
-DATA: where you put the files that the recipe's first lines name. The stages run as `dxtune STAGE` in a scratch project: the
-data stages once, train and evaluate once a seed. The interval resamples test notes (by patient, where there are patients), and
-all seeds see the same resamples: it is that of the mean over these seeds, and the seeds stand beside it. The test split is read
-once a seed, after the epoch was chosen on validation. About a minute a seed for symptoms and questions (five with
-mpnet, nineteen with qwen), four for dialogues (twenty-one with mpnet), seven to fifteen for abstracts, on two cores.
+DATA: where you put the files that the recipe's first lines name; some of them benchmarks/quality_data.py makes. The stages run
+as `dxtune STAGE` in a scratch project: the data stages once, train and evaluate once a seed. The interval resamples test notes
+(by patient, where there are patients), and all seeds see the same resamples: it is that of the mean over these seeds, and the
+seeds stand beside it. The test split is read once a seed, after the epoch was chosen on validation. About a minute a seed for
+symptoms and questions (five with mpnet, nineteen with qwen), four for dialogues (twelve with mpnet), seven to fifteen for
+abstracts, on two cores.
 """
 
 import argparse
