@@ -18,7 +18,7 @@ Rows = list[dict[str, str]]
 Splits = dict[str, Rows]
 
 SHORTEST = 15
-"""Characters that a written text needs more than, to be learned: shorter ones say `None.` or `Noncontributory.`"""
+"""Characters that a written text needs more than, to be learned: shorter ones, such as `None.`, stand under any header."""
 VALIDATION = {"yes": 28, "no": 17, "maybe": 5}
 """Of the 500 questions of PubMedQA that are not for its test: as many of 50 as of all."""
 ASKED = "Answer with one word: yes, no or maybe."
@@ -93,8 +93,9 @@ def main() -> None:
     if len(sys.argv) != 4 or sys.argv[1] not in MADE:
         sys.exit(__doc__)
     source, target = Path(sys.argv[2]), Path(sys.argv[3])
+    made = MADE[sys.argv[1]](source)
     target.mkdir(parents=True)
-    for split, rows in MADE[sys.argv[1]](source).items():
+    for split, rows in made.items():
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (target / f"{split}.jsonl").write_text(text, encoding="utf-8")
         print(f"{target / split}.jsonl: {len(rows)}")
