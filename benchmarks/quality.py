@@ -8,8 +8,8 @@ DATA: where you put the files that the recipe's first lines name; some of them b
 as `dxtune STAGE` in a scratch project: the data stages once, train and evaluate once a seed. The interval resamples test notes
 (by patient, where there are patients), and all seeds see the same resamples: it is that of the mean over these seeds, and the
 seeds stand beside it. The test split is read once a seed, after the epoch was chosen on validation. About a minute a seed for
-symptoms and questions (five with mpnet, nineteen with qwen), four for dialogues (seventeen to twenty-two with mpnet), seven to
-fifteen for abstracts, on two cores.
+symptoms and questions (three to five with mpnet, eighteen with qwen), four for dialogues (seventeen to twenty-two with mpnet),
+seven to fifteen for abstracts, on two cores.
 """
 
 import argparse
