@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.conftest import ROOT
 from tests.pipeline.conftest import set_param
 
 STAGES = ("collect", "deidentify", "preprocess", "tokenize")
-KILLS = 5  # of each stage
+KILLS = 5  # of each stage, at random moments
 ROWS = 2 * shards.ROWS_PER_SHARD + 500
 SETTINGS = {
     "data": {"workers": 2},
@@ -67,12 +68,19 @@ def finish(root: Path, stage: str) -> float:
     return time.monotonic() - began
 
 
-def kill(root: Path, stage: str, after: float) -> bool:
+def kill(root: Path, stage: str, when: Callable[[], bool]) -> bool:
     """Whether the stage was still at work when it was killed."""
     process = start(root, stage, subprocess.DEVNULL)
-    time.sleep(after)
+    while process.poll() is None and not when():
+        time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     return process.wait() == -signal.SIGKILL
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    """Whether so much time has passed since this was called."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
 
 
 def begin_again(root: Path, stage: str) -> None:
@@ -97,13 +105,16 @@ def test_a_killed_run_ends_with_the_same_bytes(unbroken: tuple[Path, dict[str, f
         shutil.copytree(whole / name, tmp_path / name)
     rng = random.Random()
     moments: list[tuple[str, float]] = []
-    resumed = 0
+    finished = tmp_path / ".cache/shards/deidentify"
     for stage in STAGES:
-        for _ in range(KILLS):
-            while not kill(tmp_path, stage, after := rng.uniform(0, seconds[stage])):
+        if stage == "deidentify":  # whatever the moments are: once with a shard finished
+            while not kill(tmp_path, stage, lambda: any(finished.glob("[!.]*"))):
                 begin_again(tmp_path, stage)
-            moments.append((stage, after))
-            resumed += any((tmp_path / ".cache/shards" / stage).glob("[!.]*"))
+            resumed = len(list(finished.glob("[!.]*")))
+        for _ in range(KILLS):
+            while not kill(tmp_path, stage, after(moment := rng.uniform(0, seconds[stage]))):
+                begin_again(tmp_path, stage)
+            moments.append((stage, moment))
         finish(tmp_path, stage)
     assert len(moments) == KILLS * len(STAGES)
     assert resumed, f"some were killed with shards finished: {moments}"

@@ -11,6 +11,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,10 +24,12 @@ from transformers import Trainer
 
 from dxtune.errors import ModelError
 from dxtune.tasks import classification
+from dxtune.training.bucket_trainer import BucketTrainer
 from dxtune.training.trainer import last_checkpoint
 from tests.training.test_trainer import tokens, train
 
-KILLS = 10
+EPOCH = 15
+"""Steps of test_trainer's notes in its batches."""
 SAVED = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -71,39 +74,73 @@ def finish(base: Path, folder: Path, checkpoints: str, **changes: Any) -> str:
     return f"{weights} {(folder / 'figures').read_text()}"
 
 
-def killed(base: Path, folder: Path, kills: int = KILLS, **more: Any) -> dict[str, Any]:
-    """SIGKILL at random moments of a run, half of them while a checkpoint is written; each next run goes on."""
-    changes: dict[str, Any] = {"hidden_dropout": 0.1, "epochs": 5, "patience": 5} | more
-    started = time.monotonic()
+def die(when: Callable[[], bool]) -> threading.Thread:
+    """A thread of this process that ends it by SIGKILL as soon as `when`."""
+
+    def watch() -> None:
+        while not when():
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def die_in_step(checkpoints: Path, step: int, delay: float) -> None:
+    """SIGKILL `delay` seconds into a step of the run that has its checkpoints there, or before the next step at the latest."""
+    compute, killers = BucketTrainer.training_step, []
+
+    def training_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        for killer in killers:
+            killer.join()
+        if (self.args.output_dir, self.state.global_step + 1) == (str(checkpoints), step):
+            started = time.monotonic()
+            killers.append(die(lambda: time.monotonic() - started >= delay))
+        return compute(self, *args, **kwargs)
+
+    BucketTrainer.training_step = training_step  # type: ignore[method-assign]
+
+
+def die_in_save(checkpoints: Path, step: int, file: str) -> None:
+    """SIGKILL once a file of the checkpoint of that step is there, half written or whole; what comes behind it is not."""
+    save = BucketTrainer._save_checkpoint
+
+    def _save_checkpoint(self: Any, *args: Any) -> None:
+        if (self.args.output_dir, self.state.global_step) != (str(checkpoints), step):
+            return save(self, *args)
+        killer = die((checkpoints / f"checkpoint-{step}" / file).exists)
+        save(self, *args)
+        killer.join()
+
+    BucketTrainer._save_checkpoint = _save_checkpoint  # type: ignore[method-assign]
+
+
+def killed(base: Path, folder: Path, **more: Any) -> dict[str, Any]:
+    """SIGKILL at random moments of a run, two in each epoch: in a step, and while the checkpoint is written. It goes on."""
+    changes: dict[str, Any] = {"hidden_dropout": 0.1, "epochs": 5, "patience": 5, "domain_adaptation_epochs": 0} | more
     unbroken = finish(base, folder, "unbroken", **changes)
-    duration = time.monotonic() - started
-    rng = random.Random()
-    at: list[str] = []
-    ends: list[str] = []
-    while len(at) < kills:
-        checkpoints = folder / f"run{len(ends)}"
-        child = spawn(lambda to=checkpoints: train(base, to, **changes), folder / "log")  # type: ignore[misc]
-        wanted, deadline = rng.choice(SAVED), time.monotonic() + rng.uniform(0.1, 0.9) * duration
-        places = (checkpoints, checkpoints / "domain_adaptation")
-        before = {path for place in places for path in place.glob("checkpoint-*")}
-        in_a_save, which = len(at) % 2 == 0, rng.randint(1, 2)
-        while not os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-            found = [path for place in places for path in place.glob(f"checkpoint-*/{wanted}") if path.parent not in before]
-            if len(found) >= which if in_a_save else time.monotonic() > deadline:
-                os.kill(child, signal.SIGKILL)
-                break
-        if wait(child) == -signal.SIGKILL:
-            left = last_checkpoint(places[0]) or last_checkpoint(places[1])
-            at.append(f"{wanted if in_a_save else 'a step'} after {left and Path(left).relative_to(checkpoints)}")
-        else:
-            ends.append(finish(base, folder, checkpoints.name, **changes))
-    ends.append(finish(base, folder, f"run{len(ends)}", **changes))
-    return {"unbroken": unbroken, "ends": ends, "killed_at": at}
+    run, rng = folder / "run", random.Random()
+    places = (run / "domain_adaptation", changes["domain_adaptation_epochs"]), (run, changes["epochs"])
+    kills = []
+    for place, epochs in places:
+        for end in range(EPOCH, EPOCH * epochs + 1, EPOCH):
+            step, delay, file = end - rng.randrange(1, EPOCH), rng.uniform(0, 0.02), rng.choice(SAVED)
+            for die_there in (partial(die_in_step, place, step, delay), partial(die_in_save, place, end, file)):
+
+                def work(die_there: Callable[[], None] = die_there) -> None:
+                    die_there()
+                    train(base, run, **changes)
+
+                status = wait(spawn(work, folder / "log"))
+                left = last_checkpoint(run) or last_checkpoint(run / "domain_adaptation")
+                kills.append([*map(str, die_there.args[1:]), status, left and str(Path(left).relative_to(run))])
+    return {"unbroken": unbroken, "end": finish(base, folder, "run", **changes), "kills": kills}
 
 
 def killed_around_adaptation(base: Path, folder: Path) -> dict[str, Any]:
     """The same where most of the run is domain adaptation, its batches computed in pieces."""
-    return killed(base, folder, 6, domain_adaptation_epochs=4, epochs=2, micro_batch=5)
+    return killed(base, folder, domain_adaptation_epochs=4, epochs=2, micro_batch=5)
 
 
 def at_step(step: int, event: Callable[[], Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,14 +38,17 @@ def said(tiny_model: Path, folder: Path) -> dict[str, dict[str, Any]]:
 
 def test_ten_kills_at_steps_and_in_saves_leave_the_weights_as_they_were(said: dict[str, Any]) -> None:
     happened = said["killed"]
-    assert len(happened["killed_at"]) == 10
-    assert set(happened["ends"]) == {happened["unbroken"]}, happened
+    assert [status for *_, status, _ in happened["kills"]] == [-signal.SIGKILL] * 10, happened
+    assert [left for *_, left in happened["kills"][::2]] == [None, *(f"checkpoint-{step}" for step in (15, 30, 45, 60))]
+    assert happened["end"] == happened["unbroken"], happened
 
 
 def test_kills_in_domain_adaptation_and_behind_it_leave_all_as_it_was(said: dict[str, Any]) -> None:
     happened = said["killed_around_adaptation"]
-    assert len(happened["killed_at"]) == 6 and any("domain_adaptation" in at for at in happened["killed_at"]), happened
-    assert set(happened["ends"]) == {happened["unbroken"]}, happened
+    assert [status for *_, status, _ in happened["kills"]] == [-signal.SIGKILL] * 12, happened
+    adaptation = [f"domain_adaptation/checkpoint-{step}" for step in (15, 30, 45, 60)]
+    assert [left for *_, left in happened["kills"][::2]] == [None, *adaptation, "checkpoint-15"]
+    assert happened["end"] == happened["unbroken"], happened
 
 
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on_with_its_patience(said: dict[str, Any]) -> None:
