@@ -69,6 +69,16 @@ def test_mpnet_has_the_outputs_and_gradients_of_the_library(padded: bool) -> Non
     assert all(type(layer.attention.attn) is SelfAttention for layer in layers)
 
 
+def test_the_mask_of_a_note_is_one_row() -> None:
+    encoder = BertModel(BertConfig(**SIZE, pad_token_id=0)).eval()
+    use_fast_bf16(encoder)
+    seen: list[torch.Tensor] = []
+    encoder.encoder.layer[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[1]))
+    encoder(input_ids=torch.randint(5, 99, (3, 16)), attention_mask=torch.arange(16) < torch.tensor([[16], [9], [4]]))
+    assert seen[0].shape == (3, 1, 1, 16)
+    assert (seen[0] == 0).sum((1, 2, 3)).tolist() == [16, 9, 4]
+
+
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
 @pytest.mark.parametrize("tiles", [False, True])
 def test_bf16_is_fp32_up_to_two_roundings(kind: str, tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:

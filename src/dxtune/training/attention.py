@@ -36,10 +36,10 @@ def attention(
 ) -> tuple[torch.Tensor, None]:
     """softmax(query key^T * scaling + mask) value, of shape (batch, length, heads, head size).
 
-    query, key, value: (batch, heads, length, head size); attention_mask: additive, (batch, 1, length, length), its rows alike.
+    query, key, value: (batch, heads, length, head size); attention_mask: additive, (batch, 1, 1, length).
     """
     batch, heads, length, size = query.shape
-    row = None if attention_mask is None else attention_mask[:, :, :1].to(query.dtype)
+    row = None if attention_mask is None else attention_mask.to(query.dtype)
     with torch.autocast(query.device.type, enabled=False):
         if is_quick_in_flash(query):
             flash = nn.functional.scaled_dot_product_attention(query, key, value, row, dropout, scale=scaling)
@@ -51,6 +51,13 @@ def attention(
         else:
             scores = torch.baddbmm(row.expand(batch, heads, 1, length).reshape(-1, 1, length), q, k.transpose(1, 2))
         return torch.bmm(dropped(scores.softmax(-1), dropout), v).view(batch, heads, length, size).transpose(1, 2), None
+
+
+def padding_mask(q_length: int, **how: Any) -> torch.Tensor | None:
+    """transformers' additive mask, of one query, (batch, 1, 1, length): it is the same for all."""
+    from transformers.masking_utils import eager_mask
+
+    return eager_mask(q_length=1, **how)
 
 
 def is_quick_in_flash(query: torch.Tensor) -> bool:
@@ -114,10 +121,9 @@ def use_fast_bf16(encoder: Any) -> None:
         use_one_bias(encoder)
     elif kind in PADDING_MASK_ONLY:
         from transformers import AttentionInterface, AttentionMaskInterface
-        from transformers.masking_utils import eager_mask
 
         AttentionInterface.register(NAME, attention)
-        AttentionMaskInterface.register(NAME, eager_mask)
+        AttentionMaskInterface.register(NAME, padding_mask)
         encoder.set_attn_implementation(NAME)
     for module in encoder.modules():
         if type(module) is nn.Dropout:
