@@ -1,7 +1,7 @@
 """Runs of training that come to harm, each in a process of its own. Forked, so that torch is loaded once for all of them:
 the process that forks neither trains nor touches a table (polars' threads do not outlive a fork).
 
-python -m tests.training.robust SCENARIO BASE_MODEL FOLDER      writes what happened as JSON
+python -m tests.training.robust BASE_MODEL FOLDER      writes what happened as JSON, by scenario
 """
 
 import hashlib

@@ -39,7 +39,9 @@ def said(tiny_model: Path, folder: Path) -> dict[str, dict[str, Any]]:
 def test_ten_kills_at_steps_and_in_saves_leave_the_weights_as_they_were(said: dict[str, Any]) -> None:
     happened = said["killed"]
     assert [status for *_, status, _ in happened["kills"]] == [-signal.SIGKILL] * 10, happened
-    assert [left for *_, left in happened["kills"][::2]] == [None, *(f"checkpoint-{step}" for step in (15, 30, 45, 60))]
+    assert [left for *_, left in happened["kills"][::2]] == [None, *(f"checkpoint-{step}" for step in (15, 30, 45, 60))], (
+        happened
+    )
     assert happened["end"] == happened["unbroken"], happened
 
 
@@ -47,7 +49,7 @@ def test_kills_in_domain_adaptation_and_behind_it_leave_all_as_it_was(said: dict
     happened = said["killed_around_adaptation"]
     assert [status for *_, status, _ in happened["kills"]] == [-signal.SIGKILL] * 12, happened
     adaptation = [f"domain_adaptation/checkpoint-{step}" for step in (15, 30, 45, 60)]
-    assert [left for *_, left in happened["kills"][::2]] == [None, *adaptation, "checkpoint-15"]
+    assert [left for *_, left in happened["kills"][::2]] == [None, *adaptation, "checkpoint-15"], happened
     assert happened["end"] == happened["unbroken"], happened
 
 
